@@ -1,0 +1,65 @@
+"""Reading the log: in position order for whoever follows it, by stream for whoever decides."""
+
+from collections.abc import Sequence
+from itertools import chain
+from typing import Any
+from uuid import UUID
+
+from psycopg_pool import AsyncConnectionPool
+
+from domain.shared import Event, Recorded, Stored
+from infrastructure.event_codec import EventCodec
+from infrastructure.personal_data import Vault
+
+_COLUMNS = "notification_id, event_id, originator_id, originator_version, topic, recorded_at, metadata, state"
+
+
+class EventLog:
+    def __init__(self, pool: AsyncConnectionPool[Any], codec: EventCodec, vault: Vault) -> None:
+        self._pool, self._codec, self._vault = pool, codec, vault
+
+    async def head(self) -> int:
+        """The last position; 0 for an empty log."""
+        (row,) = await self._rows("select coalesce(max(notification_id), 0) from stored_events", ())
+        return int(row[0])
+
+    async def read(self, after: int, limit: int) -> list[Stored]:
+        """The events that follow position `after`, in order, at most `limit`."""
+        query = f"select {_COLUMNS} from stored_events where notification_id > %s order by notification_id limit %s"
+        return [_stored(row) for row in await self._rows(query, (after, limit))]
+
+    async def stream(self, stream_id: UUID, after: int = 0, up_to: int | None = None) -> list[Stored]:
+        """One stream's events after version `after`, as far as position `up_to`."""
+        query = f"select {_COLUMNS} from stored_events where originator_id = %s and originator_version > %s"
+        if up_to is None:
+            rows = await self._rows(f"{query} order by originator_version", (stream_id, after))
+        else:
+            rows = await self._rows(
+                f"{query} and notification_id <= %s order by originator_version", (stream_id, after, up_to)
+            )
+        return [_stored(row) for row in rows]
+
+    async def open(self, stored: Sequence[Stored]) -> list[Recorded[Event]]:
+        """Decoded, personal fields opened; the keys of all of them come in one query. Raises UnknownTopic."""
+        subjects = set(chain.from_iterable(self._codec.subjects(s) for s in stored))
+        keys = await self._vault.to_open(subjects) if subjects else {}
+        return [self._codec.decode(s, keys) for s in stored]
+
+    async def _rows(self, query: str, parameters: tuple[Any, ...]) -> list[Any]:
+        async with self._pool.connection() as connection:
+            cursor = connection.cursor(binary=True)
+            await cursor.execute(query.encode(), parameters, prepare=True)
+            return await cursor.fetchall()
+
+
+def _stored(row: Any) -> Stored:
+    return Stored(
+        position=row[0],
+        event_id=row[1],
+        stream_id=row[2],
+        version=row[3],
+        topic=row[4],
+        recorded_at=row[5],
+        meta=row[6],
+        state=row[7],
+    )

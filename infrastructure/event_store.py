@@ -1,0 +1,218 @@
+"""The event store as the application sees it: streams folded and remembered, appends judged under one lock."""
+
+import os
+import time
+from collections import OrderedDict
+from typing import Any, TypeVar
+from uuid import UUID
+
+import msgspec
+from psycopg import AsyncConnection
+
+from application.ports import (
+    Accepted,
+    Answer,
+    Attempt,
+    ClaimTaken,
+    KeptAnswer,
+    Key,
+    Loaded,
+    Moved,
+    NoneLeft,
+    Replayed,
+    StaleAccess,
+    Verdict,
+    VersionConflict,
+)
+from domain.shared import Event, Rules
+from infrastructure import guards, writer
+from infrastructure.event_codec import EventCodec
+from infrastructure.event_log import EventLog
+from infrastructure.personal_data import SubjectErased, SubjectKey, Vault
+from infrastructure.postgres import GroupRead
+from projections.leaf import LEAF_LIMIT, leaf_bound
+
+S = TypeVar("S")
+C = TypeVar("C")
+E = TypeVar("E", bound=Event)
+
+REMEMBERED = 20_000
+"""Streams whose folded state is kept."""
+
+
+class EventTooLarge(Exception):
+    """An event's audit leaf would exceed 60,000 bytes."""
+
+
+def new_id() -> UUID:
+    """A UUIDv7 (RFC 9562): sorts by time, unguessable enough for a name, never used for order."""
+    milliseconds = time.time_ns() // 1_000_000
+    random = bytearray(os.urandom(10))
+    random[0] = 0x70 | (random[0] & 0x0F)
+    random[2] = 0x80 | (random[2] & 0x3F)
+    return UUID(bytes=milliseconds.to_bytes(6, "big") + bytes(random))
+
+
+class EventStore:
+    """Implements application.ports.EventStore."""
+
+    def __init__(
+        self,
+        log: EventLog,
+        write: writer.Writer,
+        codec: EventCodec,
+        vault: Vault,
+        guard: guards.Guards,
+        receipts: GroupRead[bytes, KeptAnswer],
+    ) -> None:
+        self._log, self._writer, self._codec, self._vault, self._guards = log, write, codec, vault, guard
+        self._receipts = receipts
+        self._remembered: OrderedDict[UUID, tuple[Any, int, int]] = OrderedDict()
+
+    async def load(self, rules: Rules[S, C, E], stream_id: UUID, *, fresh: bool = False) -> Loaded[S]:
+        state, version, position = self._remembered.get(stream_id) or (rules.initial, 0, 0)
+        if version and not fresh:
+            self._remembered.move_to_end(stream_id)
+            return Loaded(state=state, version=version, position=position, fresh=False)
+        stored = await self._log.stream(stream_id, after=version)
+        for recorded in await self._log.open(stored):
+            state = rules.evolve(state, recorded.event)  # type: ignore[arg-type]  # the stream holds the noun's events only
+            version, position = recorded.version, recorded.position
+        if version:
+            self._remember(stream_id, state, version, position)
+        return Loaded(state=state, version=version, position=position, fresh=True)
+
+    async def kept(self, key: Key) -> KeptAnswer | None:
+        return await self._receipts(key.digest)
+
+    async def append(self, attempt: Attempt) -> Verdict:
+        item = await self._item(attempt)
+        judged = await self._writer.append(item)
+        match judged.verdict:
+            case writer.ACCEPTED:
+                for subject, wrapped in item.subjects:
+                    if wrapped is not None:
+                        self._vault.stored(subject)
+                self._advance(attempt, judged.position)
+                return Accepted(version=attempt.expected + len(attempt.events), position=judged.position)
+            case writer.KEY_SEEN:
+                return Replayed()
+            case writer.STALE_ACCESS:
+                return StaleAccess()
+            case writer.CLAIM_TAKEN:
+                assert judged.detail is not None
+                return ClaimTaken(kind=judged.detail["kind"], owner=UUID(judged.detail["owner"]))
+            case writer.CONFLICT:
+                return VersionConflict()
+            case writer.MOVED:
+                for subject, _ in item.subjects:
+                    self._vault.forget(subject)
+                return Moved()
+            case writer.NONE_LEFT:
+                return NoneLeft()
+            case writer.ERASED:
+                for subject, _ in item.subjects:
+                    self._vault.forget(subject)
+                raise SubjectErased(str(attempt.stream_id))
+            case unknown:
+                raise AssertionError(f"append answered {unknown}")
+
+    def forget(self, stream_id: UUID) -> None:
+        """Drops what is remembered of a stream (its subject was erased)."""
+        self._remembered.pop(stream_id, None)
+
+    def _advance(self, attempt: Attempt, position: int) -> None:
+        """The next command on this stream loads nothing: what is remembered moves on with what was just accepted."""
+        if attempt.events and attempt.stream_id in self._remembered and attempt.state_after is not None:
+            version = attempt.expected + len(attempt.events)
+            self._remember(attempt.stream_id, attempt.state_after(), version, position)
+
+    def _remember(self, stream_id: UUID, state: Any, version: int, position: int) -> None:
+        self._remembered[stream_id] = (state, version, position)
+        self._remembered.move_to_end(stream_id)
+        if len(self._remembered) > REMEMBERED:
+            self._remembered.popitem(last=False)
+
+    async def _item(self, attempt: Attempt) -> writer.Item:
+        stream_id, events, metadata = attempt.stream_id, attempt.events, attempt.metadata
+        subjects = {s for event in events if (s := self._codec.subject(event, stream_id)) is not None}
+        if metadata.origin is not None and events:
+            subjects.add(metadata.actor.id)
+        keys = await self._vault.to_seal(subjects) if subjects else {}
+        versions = range(attempt.expected + 1, attempt.expected + len(events) + 1)
+        states = [self._codec.encode(e, stream_id, v, keys) for e, v in zip(events, versions, strict=True)]
+        metas = [self._codec.encode_metadata(metadata, stream_id, v, keys) for v in versions]
+        for event, state, meta in zip(events, states, metas, strict=True):
+            if leaf_bound(event.TOPIC, len(meta), len(state)) > LEAF_LIMIT:
+                raise EventTooLarge(event.TOPIC)
+        changes = self._guards.changes(stream_id, events, first=attempt.expected == 0)
+        key = attempt.key
+        relies = attempt.relies
+        return writer.Item(
+            stream_id=stream_id,
+            expected=attempt.expected,
+            actor_id=metadata.actor.id,
+            event_ids=[new_id() for _ in events],
+            topics=[event.TOPIC for event in events],
+            states=states,
+            metas=metas,
+            session=attempt.session,
+            grant_id=attempt.grant_id,
+            key=None
+            if key is None
+            else (key.digest, key.fingerprint, attempt.status, msgspec.json.encode(attempt.extra)),
+            claims=changes.claims,
+            rows=(*changes.rows, *_secrets(attempt)),
+            conditions=_conditions(attempt),
+            subjects=[(s, k.fresh) for s, k in keys.items()],
+            writes=frozenset(
+                [stream_id, *changes.claims, *relies.keep_one, *((key.digest,) if key else ()), *_fresh(keys)]
+            ),
+            reads=frozenset(
+                [s for s, _ in relies.reads]
+                + [(k, v) for k, v, *_ in (*relies.require, *relies.require_none)]
+            ),
+        )
+
+
+def _fresh(keys: dict[UUID, SubjectKey]) -> list[tuple[str, UUID]]:
+    """Two commands that would both store a subject's first key must not share a batch: one may be refused."""
+    return [("key", subject) for subject, key in keys.items() if key.fresh is not None]
+
+
+def _secrets(attempt: Attempt) -> list[writer.Row]:
+    if attempt.secrets is None:
+        return []
+    rows = []
+    if attempt.secrets.password_hash is not None:
+        rows.append(guards.credential(*attempt.secrets.password_hash))
+    if attempt.secrets.refresh_secret is not None:
+        rows.append(guards.refresh(attempt.secrets.refresh_secret))
+    return rows
+
+
+def _conditions(attempt: Attempt) -> list[writer.Row]:
+    relies = attempt.relies
+    return [
+        *(("reads", {"stream": str(s), "version": v}) for s, v in relies.reads),
+        *(("require", {"kind": k, "value": v, "owner": str(o)}) for k, v, o in relies.require),
+        *(("require_none", {"kind": k, "value": v}) for k, v in relies.require_none),
+        *(("keep_one", {"kind": k}) for k in relies.keep_one),
+    ]
+
+
+async def read_receipts(connection: AsyncConnection[Any], keys: list[bytes]) -> dict[bytes, KeptAnswer]:
+    rows = await connection.execute(
+        "select key, fingerprint, stream_id, version, position, status, extra from receipts where key = any(%s)",
+        (keys,),
+        prepare=True,
+    )
+    return {
+        key: KeptAnswer(
+            fingerprint=fingerprint,
+            answer=Answer(
+                id=stream, version=version, position=position, status=status, extra=msgspec.json.decode(extra)
+            ),
+        )
+        for key, fingerprint, stream, version, position, status, extra in await rows.fetchall()
+    }

@@ -1,0 +1,108 @@
+"""The guard rows of an event: from one pure function per noun, used by append and by verify and rebuild alike."""
+
+from base64 import b64encode
+from collections.abc import Callable, Iterable
+from typing import Any, assert_never
+from uuid import UUID
+
+import msgspec
+from msgspec import Struct
+
+from domain.shared import (
+    Claim,
+    Event,
+    Guard,
+    Principal,
+    Responsible,
+    RightGone,
+    RightHeld,
+    SessionEnded,
+    SessionOpened,
+    SessionProved,
+    SessionsEnded,
+)
+from infrastructure.event_codec import modules
+
+Blind = Callable[[str, str], str]
+Row = dict[str, Any]
+
+
+class Changes(Struct, frozen=True, kw_only=True):
+    """What one command does to the guards: claims taken, and per list of `append`'s JSON the rows."""
+
+    claims: tuple[tuple[str, str], ...] = ()
+    rows: tuple[tuple[str, Row], ...] = ()
+
+
+NO_CHANGES = Changes()
+
+
+def of_noun() -> dict[str, Callable[[UUID, Any], tuple[Guard, ...]]]:
+    """Noun to its guards function, derived from every domain/<noun>/guards.py."""
+    return {module.__name__.split(".")[1]: module.guards for module in modules("guards")}
+
+
+class Guards:
+    def __init__(self, blind: Blind) -> None:
+        self._blind, self._of_noun = blind, of_noun()
+
+    def of(self, stream_id: UUID, event: Event) -> tuple[Guard, ...]:
+        of_noun = self._of_noun.get(event.TOPIC.split(".")[0])
+        return of_noun(stream_id, event) if of_noun else ()
+
+    def changes(self, stream_id: UUID, events: Iterable[Event], *, first: bool) -> Changes:
+        """`first`: the stream is new, so it has nothing to release."""
+        claims: list[tuple[str, str]] = []
+        rows: list[tuple[str, Row]] = []
+        for event in events:
+            for guard in self.of(stream_id, event):
+                if isinstance(guard, Claim):
+                    values = [self.value(guard, v) for v in guard.values]
+                    claims.extend((guard.kind, v) for v in values)
+                    if not first:
+                        rows.append(("released", {"kind": guard.kind, "kept": values}))
+                else:
+                    rows.append(row(guard))
+        return Changes(claims=tuple(claims), rows=tuple(rows)) if claims or rows else NO_CHANGES
+
+    def value(self, claim: Claim, value: str) -> str:
+        return self._blind(claim.kind, value) if claim.personal else value
+
+
+def row(guard: Guard) -> tuple[str, Row]:
+    """The list of `append`'s JSON it goes to, and its row there."""
+    match guard:
+        case Principal():
+            return "principals", {"changes": _plain(guard)}
+        case SessionOpened():
+            return "opened", _plain(guard)
+        case SessionProved():
+            return "proved", _plain(guard)
+        case SessionEnded():
+            return "ended", {}
+        case SessionsEnded():
+            return "all_ended", _plain(guard)
+        case RightHeld():
+            return "rights", _plain(guard)
+        case RightGone():
+            return "rights_gone", {}
+        case Responsible():
+            return "responsibles", _plain(guard)
+        case Claim():
+            raise AssertionError("claims have columns of their own")
+        case _:
+            assert_never(guard)
+
+
+def credential(user_id: UUID, password_hash: str) -> tuple[str, Row]:
+    return "credentials", {"user_id": str(user_id), "password_hash": password_hash}
+
+
+def refresh(secret: bytes) -> tuple[str, Row]:
+    return "refreshes", {"secret": b64encode(secret).decode()}
+
+
+def _plain(guard: Guard) -> Row:
+    fields: Row = msgspec.to_builtins(guard)
+    fields.pop("type", None)
+    return fields

@@ -1,0 +1,157 @@
+"""Personal fields are sealed with AES-256-GCM under their subject's own key; destroying the key erases the person."""
+
+import os
+import time
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Collection, Mapping
+from typing import Any
+from uuid import UUID
+
+from cryptography.hazmat.primitives import hashes, hmac
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from msgspec import Struct
+from psycopg import AsyncConnection
+from psycopg_pool import AsyncConnectionPool
+
+KEPT_SECONDS = 60
+"""How long an unwrapped key may stay in memory."""
+
+
+class SubjectErased(Exception):
+    """The subject's key was destroyed: nothing can be written or read for it any more."""
+
+
+class Wrapping:
+    """The key-encryption key from the settings, and what is derived from it. Its 32 bytes never leave this object."""
+
+    def __init__(self, key: bytes) -> None:
+        if len(key) != 32:
+            raise ValueError("the key-encryption key has 32 bytes")
+        self._aead = AESGCM(key)
+        self._claims = HKDF(hashes.SHA256(), 32, None, b"chancery claims").derive(key)
+
+    def wrap(self, secret: bytes, purpose: bytes) -> bytes:
+        nonce = os.urandom(12)
+        return nonce + self._aead.encrypt(nonce, secret, purpose)
+
+    def unwrap(self, wrapped: bytes, purpose: bytes) -> bytes:
+        return self._aead.decrypt(wrapped[:12], wrapped[12:], purpose)
+
+    def blind(self, kind: str, value: str) -> str:
+        """What a claim keeps instead of a personal value: equal values stay equal, and nobody can guess them back."""
+        mac = hmac.HMAC(self._claims, hashes.SHA256())
+        mac.update(f"{kind}\0{value}".encode())
+        return urlsafe_b64encode(mac.finalize()).decode().rstrip("=")
+
+
+class SubjectKey(Struct, frozen=True):
+    """A subject's unwrapped key. `fresh` is its wrapped form while no append has stored it yet."""
+
+    key: bytes
+    aead: Any
+    fresh: bytes | None = None
+
+    def seal(self, plain: bytes, associated: bytes) -> str:
+        nonce = _nonce()
+        return urlsafe_b64encode(nonce + self.aead.encrypt(nonce, plain, associated)).decode()
+
+    def open(self, sealed: str, associated: bytes) -> bytes:
+        raw = urlsafe_b64decode(sealed)
+        opened: bytes = self.aead.decrypt(raw[:12], raw[12:], associated)
+        return opened
+
+
+class Vault:
+    """Hands out subject keys: makes them, reads them in one query for many, forgets them after a minute."""
+
+    def __init__(self, pool: AsyncConnectionPool[Any], wrapping: Wrapping) -> None:
+        self._pool, self._wrapping = pool, wrapping
+        self._keys: dict[UUID, tuple[float, SubjectKey]] = {}
+
+    async def to_seal(self, subjects: Collection[UUID]) -> dict[UUID, SubjectKey]:
+        """A key for each subject, made now where there is none; raises SubjectErased."""
+        now = time.monotonic()
+        found = {s: kept[1] for s in subjects if (kept := self._keys.get(s)) and kept[0] > now}
+        if missing := [s for s in subjects if s not in found]:
+            stored = await self.read(missing)
+            for subject in missing:
+                key = stored.get(subject, ...)
+                if key is None:
+                    raise SubjectErased(str(subject))
+                found[subject] = self._make(subject) if key is ... else key
+                self._keep(subject, found[subject])
+        return found
+
+    async def to_open(self, subjects: Collection[UUID]) -> Mapping[UUID, SubjectKey | None]:
+        """The key of each subject that has one; None: destroyed, or never there."""
+        now = time.monotonic()
+        found: dict[UUID, SubjectKey | None] = {
+            s: kept[1]
+            for s in subjects
+            if (kept := self._keys.get(s)) and kept[0] > now and kept[1].fresh is None
+        }
+        if missing := [s for s in subjects if s not in found]:
+            stored = await self.read(missing)
+            for subject in missing:
+                found[subject] = key = stored.get(subject)
+                if key is not None:
+                    self._keep(subject, key)
+        return found
+
+    async def read(self, subjects: Collection[UUID]) -> dict[UUID, SubjectKey | None]:
+        async with self._pool.connection() as connection:
+            return await self._read(connection, subjects)
+
+    def stored(self, subject: UUID) -> None:
+        """An append has stored the fresh key."""
+        if (kept := self._keys.get(subject)) and kept[1].fresh is not None:
+            self._keys[subject] = (kept[0], SubjectKey(kept[1].key, kept[1].aead))
+
+    def forget(self, subject: UUID) -> None:
+        self._keys.pop(subject, None)
+
+    async def _read(
+        self, connection: AsyncConnection[Any], subjects: Collection[UUID]
+    ) -> dict[UUID, SubjectKey | None]:
+        rows = await connection.execute(
+            "select subject_id, wrapped from subject_keys where subject_id = any(%s)", (list(subjects),)
+        )
+        return {
+            subject: None if wrapped is None else _subject_key(self._wrapping.unwrap(wrapped, subject.bytes))
+            for subject, wrapped in await rows.fetchall()
+        }
+
+    def _make(self, subject: UUID) -> SubjectKey:
+        key = os.urandom(32)
+        return SubjectKey(key, AESGCM(key), self._wrapping.wrap(key, subject.bytes))
+
+    def _keep(self, subject: UUID, key: SubjectKey) -> None:
+        now = time.monotonic()
+        if len(self._keys) > 10_000:
+            self._keys = {s: kept for s, kept in self._keys.items() if kept[0] > now}
+        self._keys[subject] = (now + KEPT_SECONDS, key)
+
+
+def _subject_key(key: bytes) -> SubjectKey:
+    return SubjectKey(key, AESGCM(key))
+
+
+_entropy = b""
+
+
+def _nonce() -> bytes:
+    """12 random bytes from a pool that one system call fills for many."""
+    global _entropy  # noqa: PLW0603 - one pool for the process; emptied in a forked child below
+    if len(_entropy) < 12:
+        _entropy = os.urandom(6000)
+    nonce, _entropy = _entropy[:12], _entropy[12:]
+    return nonce
+
+
+def _empty_pool() -> None:
+    global _entropy  # noqa: PLW0603
+    _entropy = b""
+
+
+os.register_at_fork(after_in_child=_empty_pool)

@@ -1,0 +1,121 @@
+"""PostgreSQL connections: how they are opened, what they may wait for, and the numbers of the advisory locks."""
+
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping
+from typing import Any, Generic, TypeVar
+
+import asyncio
+
+import psycopg
+from psycopg import AsyncConnection
+from psycopg_pool import AsyncConnectionPool
+
+from projections.packing import Packed, PackedDumper
+
+MIGRATE, APPEND, RELAY, SIGNER, PROJECTOR = 4241, 4242, 4243, 4244, 4250
+"""Advisory locks; PROJECTOR takes the projection's name as its second key."""
+
+TIMEOUTS = "-c lock_timeout=2s -c statement_timeout=5s -c idle_in_transaction_session_timeout=5s -c jit=off"
+PROBES = "-c plan_cache_mode=force_generic_plan -c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off"
+"""For connections whose statements are all index probes: a generic plan made while a table was empty stays good."""
+
+K = TypeVar("K", bound=Hashable)
+V = TypeVar("V")
+
+
+async def prepare(connection: AsyncConnection[Any]) -> None:
+    connection.adapters.register_dumper(Packed, PackedDumper)
+
+
+async def connect(
+    url: str, *, options: str = f"{TIMEOUTS} {PROBES}", name: str = "chancery"
+) -> AsyncConnection[Any]:
+    """One dedicated autocommit connection."""
+    connection = await AsyncConnection.connect(
+        url, autocommit=True, options=options, application_name=name, connect_timeout=5
+    )
+    await prepare(connection)
+    return connection
+
+
+async def open_pool(
+    url: str, *, size: int, options: str = TIMEOUTS, name: str = "chancery"
+) -> AsyncConnectionPool[Any]:
+    """A pool of autocommit connections that are checked before they are lent."""
+    pool: AsyncConnectionPool[Any] = AsyncConnectionPool(
+        url,
+        min_size=1,
+        max_size=size,
+        timeout=5,
+        max_lifetime=1800,
+        open=False,
+        configure=prepare,
+        check=AsyncConnectionPool.check_connection,
+        kwargs={"autocommit": True, "options": options, "application_name": name, "connect_timeout": 5},
+    )
+    await pool.open(wait=False)
+    return pool
+
+
+class Unavailable(Exception):
+    """The database cannot answer now; the caller should come again."""
+
+
+class GroupRead(Generic[K, V]):
+    """Look-ups by key, coalesced: all that wait when the last statement returns go into the next one.
+
+    The answer is never older than the question: a key asked for now is read by a statement that starts later.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        read: Callable[[AsyncConnection[Any], list[K]], Awaitable[Mapping[K, V]]],
+        *,
+        name: str,
+        at_most: int = 512,
+    ) -> None:
+        self._url, self._read, self._name, self._at_most = url, read, name, at_most
+        self._waiting: dict[K, asyncio.Future[V | None]] = {}
+        self._wake: asyncio.Future[None] | None = None
+        self._connection: AsyncConnection[Any] | None = None
+
+    async def __call__(self, key: K) -> V | None:
+        future = self._waiting.get(key)
+        if future is None:
+            future = self._waiting[key] = asyncio.get_running_loop().create_future()
+            if self._wake is not None and not self._wake.done():
+                self._wake.set_result(None)
+        return await asyncio.shield(future)
+
+    async def run(self) -> None:
+        """Answers for ever; a lost connection fails the batch that met it with Unavailable and is opened again."""
+        try:
+            while True:
+                if not self._waiting:
+                    self._wake = asyncio.get_running_loop().create_future()
+                    await self._wake
+                    self._wake = None
+                batch = dict(list(self._waiting.items())[: self._at_most])
+                for key in batch:
+                    del self._waiting[key]
+                await self._answer(batch)
+        finally:
+            if self._connection is not None:
+                await self._connection.close()
+
+    async def _answer(self, batch: dict[K, asyncio.Future[V | None]]) -> None:
+        try:
+            if self._connection is None or self._connection.closed:
+                self._connection = await connect(self._url, name=self._name)
+            found = await self._read(self._connection, list(batch))
+        except (psycopg.OperationalError, psycopg.InterfaceError) as problem:
+            if self._connection is not None:
+                await self._connection.close()
+            self._connection = None
+            for future in batch.values():
+                if not future.done():
+                    future.set_exception(Unavailable(str(problem)))
+            return
+        for key, future in batch.items():
+            if not future.done():
+                future.set_result(found.get(key))

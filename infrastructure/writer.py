@@ -1,0 +1,282 @@
+"""Group commit: whatever commands wait when the last transaction returns become the next one, with a verdict for each."""
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable, Hashable, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import msgspec
+import psycopg
+from msgspec import Struct
+from psycopg import AsyncConnection
+from psycopg.rows import tuple_row
+
+from infrastructure.postgres import Unavailable, connect
+from projections.packing import a_bytes, a_int4, a_int8, a_text, a_uuid
+
+AT_MOST = 512
+"""Commands in one transaction."""
+WAITING_AT_MOST = 8192
+"""Beyond it a command is refused at once (503): the queue must not hide an overload."""
+PATIENCE = 10.0
+"""Seconds a command may wait through lost connections before it is answered as unavailable."""
+
+ACCEPTED, KEY_SEEN, STORED_ALREADY, STALE_ACCESS, CLAIM_TAKEN, CONFLICT, MOVED, ERASED, NONE_LEFT = range(9)
+
+Row = tuple[str, dict[str, Any]]
+
+
+class Item(Struct, kw_only=True, gc=False):
+    """One command, encoded and ready for `append`."""
+
+    stream_id: UUID
+    expected: int
+    actor_id: UUID
+    event_ids: Sequence[UUID]
+    topics: Sequence[str]
+    states: Sequence[bytes]
+    metas: Sequence[bytes]
+    session: tuple[UUID, int] | None
+    grant_id: UUID | None
+    key: tuple[bytes, bytes, int, bytes] | None
+    claims: Sequence[tuple[str, str]]
+    rows: Sequence[Row]
+    conditions: Sequence[Row]
+    subjects: Sequence[tuple[UUID, bytes | None]]
+    writes: frozenset[Hashable]
+    reads: frozenset[Hashable]
+
+
+class Judged(Struct, frozen=True, gc=False):
+    """append's verdict; `position` of the last event when accepted."""
+
+    verdict: int
+    position: int = 0
+    at: datetime | None = None
+    detail: dict[str, Any] | None = None
+
+
+class _Waiting(Struct, kw_only=True, gc=False):
+    item: Item
+    future: asyncio.Future[Judged]
+    until: float
+    again: bool = False
+
+
+class Writer:
+    """One per process. `bell` is rung after each commit that stored events."""
+
+    def __init__(self, url: str, *, bell: Callable[[int], None] = lambda _: None) -> None:
+        self._url, self._bell = url, bell
+        self._queue: deque[_Waiting] = deque()
+        self._wake: asyncio.Future[None] | None = None
+        self._connection: AsyncConnection[Any] | None = None
+        self.batches = 0
+        self.commands = 0
+
+    async def append(self, item: Item) -> Judged:
+        """Raises Unavailable when the database stays away or too many wait."""
+        if len(self._queue) >= WAITING_AT_MOST:
+            raise Unavailable("too many commands wait")
+        future: asyncio.Future[Judged] = asyncio.get_running_loop().create_future()
+        self._queue.append(_Waiting(item=item, future=future, until=time.monotonic() + PATIENCE))
+        if self._wake is not None and not self._wake.done():
+            self._wake.set_result(None)
+        return await future
+
+    async def run(self) -> None:
+        """Writes for ever. Its end is the end of the process: nothing half-alive."""
+        try:
+            while True:
+                if not self._queue:
+                    self._wake = asyncio.get_running_loop().create_future()
+                    await self._wake
+                    self._wake = None
+                await self._write(self._next())
+        finally:
+            if self._connection is not None:
+                await self._connection.close()
+            for waiting in self._queue:
+                if not waiting.future.done():
+                    waiting.future.set_exception(Unavailable("shutting down"))
+
+    def _next(self) -> list[_Waiting]:
+        """As many as fit; one that touches what an earlier one writes, or writes what it reads, waits for the next batch."""
+        batch: list[_Waiting] = []
+        aside: list[_Waiting] = []
+        written: set[Hashable] = set()
+        read: set[Hashable] = set()
+        while self._queue and len(batch) < AT_MOST:
+            waiting = self._queue.popleft()
+            writes, reads = waiting.item.writes, waiting.item.reads
+            if written.isdisjoint(writes) and read.isdisjoint(writes) and written.isdisjoint(reads):
+                batch.append(waiting)
+            else:
+                aside.append(waiting)
+            written |= writes
+            read |= reads
+        self._queue.extendleft(reversed(aside))
+        return batch
+
+    async def _write(self, batch: list[_Waiting]) -> None:
+        again = any(waiting.again for waiting in batch)
+        try:
+            if self._connection is None or self._connection.closed:
+                self._connection = await connect(self._url, name="chancery writer")
+            head, at, verdicts, details = await self._call([waiting.item for waiting in batch], again=again)
+            stored = await self._stored_before(batch, verdicts) if again and verdicts is not None else {}
+        except psycopg.errors.UniqueViolation:
+            await self._singly(batch)
+            return
+        except (psycopg.OperationalError, psycopg.InterfaceError) as problem:
+            await self._lost(batch, problem)
+            return
+        except Exception as problem:
+            for waiting in batch:
+                if not waiting.future.done():
+                    waiting.future.set_exception(problem)
+            raise
+        self.batches += 1
+        self.commands += len(batch)
+        self._answer(batch, head, at, verdicts, details, stored)
+
+    def _answer(
+        self,
+        batch: list[_Waiting],
+        head: int,
+        at: datetime,
+        verdicts: list[int] | None,
+        details: dict[str, Any] | None,
+        stored: dict[UUID, int],
+    ) -> None:
+        position = head
+        for number, waiting in enumerate(batch):
+            verdict = ACCEPTED if verdicts is None else verdicts[number]
+            judged = Judged(verdict, detail=(details or {}).get(str(number + 1)), at=at)
+            if verdict == ACCEPTED:
+                position += len(waiting.item.event_ids)
+                judged = Judged(ACCEPTED, position if waiting.item.event_ids else 0, at)
+            elif verdict == STORED_ALREADY:
+                judged = Judged(ACCEPTED, stored[waiting.item.event_ids[-1]], at)
+            if not waiting.future.done():
+                waiting.future.set_result(judged)
+        if position > head:
+            self._bell(position)
+
+    async def _singly(self, batch: list[_Waiting]) -> None:
+        """The unique indexes refused a batch that was judged acceptable: whose fault it is shows when each goes alone."""
+        if len(batch) == 1:
+            batch[0].future.set_result(Judged(CONFLICT))
+            return
+        for waiting in batch:
+            await self._write([waiting])
+
+    async def _lost(self, batch: list[_Waiting], problem: Exception) -> None:
+        """The outcome is unknown: ask again with the same event ids, until patience ends."""
+        if self._connection is not None:
+            await self._connection.close()
+        self._connection = None
+        now = time.monotonic()
+        for waiting in reversed(batch):
+            waiting.again = True
+            if waiting.future.done():
+                continue
+            if now < waiting.until:
+                self._queue.appendleft(waiting)
+            else:
+                waiting.future.set_exception(Unavailable(str(problem)))
+        await asyncio.sleep(0.05)
+
+    async def _stored_before(self, batch: list[_Waiting], verdicts: list[int]) -> dict[UUID, int]:
+        ids = [w.item.event_ids[-1] for w, v in zip(batch, verdicts, strict=True) if v == STORED_ALREADY]
+        if not ids:
+            return {}
+        assert self._connection is not None
+        rows = await self._connection.execute(
+            "select event_id, notification_id from stored_events where event_id = any(%b::uuid[])",
+            (a_uuid(ids),),
+        )
+        return dict(await rows.fetchall())
+
+    async def _call(
+        self, items: list[Item], *, again: bool
+    ) -> tuple[int, datetime, list[int] | None, dict[str, Any] | None]:
+        assert self._connection is not None
+        cursor = self._connection.cursor(row_factory=tuple_row, binary=True)
+        await cursor.execute(CALL, packed(items, again=again), prepare=True)
+        row = await cursor.fetchone()
+        assert row is not None
+        return row
+
+
+CALL = b"""select * from append(%b::bytea[],%b::bytea[],%b::int[],%b::bytea[],%b::uuid[],
+  %b::uuid[],%b::bigint[],%b::int[],%b::uuid[],%b::int[],%b::uuid[],
+  %b::int[],%b::uuid[],%b::bigint[],%b::text[],%b::bytea[],%b::uuid[],%b::bytea[],
+  %b::int[],%b::text[],%b::text[], %b::int[],%b::uuid[],%b::bytea[], %t::jsonb,%t::jsonb,%b)"""
+
+
+def packed(items: Sequence[Item], *, again: bool) -> tuple[Any, ...]:
+    """The parameters of `append`, column by column; commands are numbered from 1."""
+    keys = [item.key for item in items]
+    events = [
+        (
+            number,
+            item.stream_id,
+            item.expected + i + 1,
+            item.topics[i],
+            item.states[i],
+            item.event_ids[i],
+            item.metas[i],
+        )
+        for number, item in enumerate(items, 1)
+        for i in range(len(item.event_ids))
+    ]
+    e_cmd, e_stream, e_version, e_topic, e_state, e_id, e_meta = (
+        zip(*events, strict=True) if events else ((),) * 7
+    )
+    claims = [(number, kind, value) for number, item in enumerate(items, 1) for kind, value in item.claims]
+    subjects = [
+        (number, subject, wrapped)
+        for number, item in enumerate(items, 1)
+        for subject, wrapped in item.subjects
+    ]
+    return (
+        a_bytes([key and key[0] for key in keys]),
+        a_bytes([key and key[1] for key in keys]),
+        a_int4([key and key[2] for key in keys]),
+        a_bytes([key and key[3] for key in keys]),
+        a_uuid([item.actor_id for item in items]),
+        a_uuid([item.stream_id for item in items]),
+        a_int8([item.expected for item in items]),
+        a_int4([len(item.event_ids) for item in items]),
+        a_uuid([item.session and item.session[0] for item in items]),
+        a_int4([item.session and item.session[1] for item in items]),
+        a_uuid([item.grant_id for item in items]),
+        a_int4(e_cmd),
+        a_uuid(e_stream),
+        a_int8(e_version),
+        a_text(e_topic),
+        a_bytes(e_state),
+        a_uuid(e_id),
+        a_bytes(e_meta),
+        a_int4([c[0] for c in claims]),
+        a_text([c[1] for c in claims]),
+        a_text([c[2] for c in claims]),
+        a_int4([s[0] for s in subjects]),
+        a_uuid([s[1] for s in subjects]),
+        a_bytes([s[2] for s in subjects]),
+        _lists(item.conditions for item in items),
+        _lists(item.rows for item in items),
+        again,
+    )
+
+
+def _lists(per_item: Any) -> str | None:
+    lists: dict[str, list[dict[str, Any]]] = {}
+    for number, rows in enumerate(per_item, 1):
+        for name, row in rows:
+            lists.setdefault(name, []).append({"c": number, **row})
+    return msgspec.json.encode(lists).decode() if lists else None
