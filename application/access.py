@@ -73,7 +73,11 @@ class AccessError(Exception):
         self.detail, self.extra = detail, extra
 
 
-class SessionEnded(AccessError):
+class Unauthenticated(AccessError):
+    """Another proof of who is asking would help."""
+
+
+class SessionEnded(Unauthenticated):
     """The session is over: signed out, expired, or ended with the account."""
 
     code = "session_ended"

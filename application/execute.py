@@ -1,6 +1,6 @@
 """The one write path: who may, load, decide, append; again when something moved."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import partial, reduce
 from typing import Any, ClassVar, TypeVar, assert_never
 from uuid import UUID
@@ -101,7 +101,7 @@ class Execute:
         *,
         new: bool = False,
         resource: Callable[[S], Resource] = lambda _: ANYTHING,
-        relies: Reliance = NOTHING_ELSE,
+        relies: Callable[[], Awaitable[Reliance]] | None = None,
         secrets: Secrets | None = None,
         extra: dict[str, Any] | None = None,
         taken: Taken | None = None,
@@ -117,6 +117,7 @@ class Execute:
                 loaded = await self._store.load(rules, stream_id, fresh=fresh)
             try:
                 authority = self._judge(rules, loaded, context, need, resource, new=new)
+                reliance = NOTHING_ELSE if relies is None else await relies()
                 events = rules.decide(loaded.state, command)
             except (DomainError, AccessError, VersionMismatch):
                 if fresh or (loaded.fresh and context.caller.session_id is None):
@@ -146,7 +147,7 @@ class Execute:
                 key=context.key,
                 status=201 if new else 200,
                 extra=extra or {},
-                relies=relies,
+                relies=reliance,
                 secrets=secrets,
                 state_after=partial(reduce, rules.evolve, events, loaded.state),
             )

@@ -132,6 +132,12 @@ class EventStore(Protocol):
     async def kept(self, key: Key) -> KeptAnswer | None: ...
 
 
+class Claims(Protocol):
+    async def owner(self, kind: str, value: str, *, personal: bool = False) -> UUID | None:
+        """Which stream owns the claim now; None: it is free."""
+        ...
+
+
 class Callers(Protocol):
     async def caller(self, caller: Caller) -> Caller:
         """The same caller as the guards know him now. Raises SessionEnded."""

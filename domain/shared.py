@@ -69,9 +69,7 @@ class DomainError(Exception):
     code: ClassVar[str]
     kind: ClassVar[Kind]
 
-    def __init__(
-        self, detail: str, *, errors: tuple[FieldError, ...] = (), **extra: Any
-    ) -> None:
+    def __init__(self, detail: str, *, errors: tuple[FieldError, ...] = (), **extra: Any) -> None:
         super().__init__(detail)
         self.detail = detail
         self.errors = errors

@@ -92,7 +92,7 @@ class EventStore:
             case writer.ACCEPTED:
                 for subject, wrapped in item.subjects:
                     if wrapped is not None:
-                        self._vault.stored(subject)
+                        self._vault.stored(subject, wrapped)
                 self._advance(attempt, judged.position)
                 return Accepted(version=attempt.expected + len(attempt.events), position=judged.position)
             case writer.KEY_SEEN:

@@ -103,9 +103,9 @@ class Vault:
         async with self._pool.connection() as connection:
             return await self._read(connection, subjects)
 
-    def stored(self, subject: UUID) -> None:
-        """An append has stored the fresh key."""
-        if (kept := self._keys.get(subject)) and kept[1].fresh is not None:
+    def stored(self, subject: UUID, wrapped: bytes) -> None:
+        """An append has stored this fresh key, which need not be the one remembered: two commands may have made one."""
+        if (kept := self._keys.get(subject)) and kept[1].fresh == wrapped:
             self._keys[subject] = (kept[0], SubjectKey(kept[1].key, kept[1].aead))
 
     def forget(self, subject: UUID) -> None:

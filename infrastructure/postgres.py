@@ -56,6 +56,10 @@ async def open_pool(
     return pool
 
 
+LOST = (psycopg.OperationalError, psycopg.InterfaceError)
+"""What a connection that is gone raises, or a server that cannot answer now."""
+
+
 class Unavailable(Exception):
     """The database cannot answer now; the caller should come again."""
 
@@ -100,22 +104,32 @@ class GroupRead(Generic[K, V]):
                     del self._waiting[key]
                 await self._answer(batch)
         finally:
-            if self._connection is not None:
-                await self._connection.close()
+            await self._drop()
 
     async def _answer(self, batch: dict[K, asyncio.Future[V | None]]) -> None:
         try:
             if self._connection is None or self._connection.closed:
                 self._connection = await connect(self._url, name=self._name)
             found = await self._read(self._connection, list(batch))
-        except (psycopg.OperationalError, psycopg.InterfaceError) as problem:
-            if self._connection is not None:
-                await self._connection.close()
-            self._connection = None
-            for future in batch.values():
-                if not future.done():
-                    future.set_exception(Unavailable(str(problem)))
+        except (*LOST, psycopg.errors.UndefinedTable) as problem:  # the table: its projector has not made it yet
+            await self._drop()
+            _fail(batch.values(), Unavailable(str(problem)))
+            return
+        except psycopg.Error as problem:
+            await self._drop()
+            _fail(batch.values(), problem)
             return
         for key, future in batch.items():
             if not future.done():
                 future.set_result(found.get(key))
+
+    async def _drop(self) -> None:
+        if self._connection is not None:
+            await self._connection.close()
+        self._connection = None
+
+
+def _fail(futures: Iterable[asyncio.Future[Any]], problem: Exception) -> None:
+    for future in futures:
+        if not future.done():
+            future.set_exception(problem)

@@ -1,7 +1,7 @@
 """What exactly is hashed: one stored event as one leaf of the audit log, byte for byte the same for ever."""
 
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import msgspec
@@ -13,6 +13,7 @@ LEAF_LIMIT = 60_000
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(tuple[int, UUID, UUID, int, str, int, bytes, bytes]).decode
 _LARGEST = 2**63 - 1
 _LAST_INSTANT = 253_402_300_799_999_999
 _FIXED = len(_encode((_LARGEST, UUID(int=0), UUID(int=0), _LARGEST, _LAST_INSTANT, b"", b""))) + 1
@@ -37,6 +38,21 @@ def leaf(stored: Stored) -> bytes:
             stored.meta,
             stored.state,
         )
+    )
+
+
+def stored_of(leaf: bytes) -> Stored:
+    """The event a leaf was made of, byte for byte. Raises msgspec.DecodeError for anything else."""
+    position, event_id, stream_id, version, topic, instant, meta, state = _decode(leaf)
+    return Stored(
+        position=position,
+        event_id=event_id,
+        stream_id=stream_id,
+        version=version,
+        topic=topic,
+        recorded_at=EPOCH + timedelta(microseconds=instant),
+        meta=meta,
+        state=state,
     )
 
 

@@ -25,7 +25,17 @@ class PackedDumper(Dumper):
         return obj
 
 
-_BOOL, _BYTEA, _INT8, _INT4, _TEXT, _FLOAT8, _DATE, _TIMESTAMPTZ, _UUID = 16, 17, 20, 23, 25, 701, 1082, 1184, 2950
+_BOOL, _BYTEA, _INT8, _INT4, _TEXT, _FLOAT8, _DATE, _TIMESTAMPTZ, _UUID = (
+    16,
+    17,
+    20,
+    23,
+    25,
+    701,
+    1082,
+    1184,
+    2950,
+)
 _NULL = b"\xff\xff\xff\xff"
 _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 _EPOCH_DAY = date(2000, 1, 1).toordinal()
@@ -63,7 +73,9 @@ def a_int8(values: Iterable[int | None]) -> Packed:
 
 
 def a_bool(values: Iterable[bool | None]) -> Packed:
-    return _array(_BOOL, [_NULL if v is None else b"\0\0\0\x01\x01" if v else b"\0\0\0\x01\x00" for v in values])
+    return _array(
+        _BOOL, [_NULL if v is None else b"\0\0\0\x01\x01" if v else b"\0\0\0\x01\x00" for v in values]
+    )
 
 
 def a_float(values: Iterable[float | None]) -> Packed:

@@ -57,9 +57,7 @@ class OrganisationIsArchived(DomainError):
     kind: ClassVar[Kind] = Kind.CONFLICT
 
 
-def decide(
-    organisation: Organisation, command: OrganisationCommand
-) -> tuple[OrganisationEvent, ...]:
+def decide(organisation: Organisation, command: OrganisationCommand) -> tuple[OrganisationEvent, ...]:
     match command:
         case AddOrganisation():
             return add(organisation, command)
@@ -71,9 +69,7 @@ def decide(
             assert_never(command)
 
 
-def add(
-    organisation: Organisation, command: AddOrganisation
-) -> tuple[OrganisationEvent, ...]:
+def add(organisation: Organisation, command: AddOrganisation) -> tuple[OrganisationEvent, ...]:
     match organisation:
         case Nothing():
             return (OrganisationAdded(**msgspec.structs.asdict(command)),)
@@ -83,9 +79,7 @@ def add(
             assert_never(organisation)
 
 
-def change(
-    organisation: Organisation, command: ChangeOrganisation
-) -> tuple[OrganisationEvent, ...]:
+def change(organisation: Organisation, command: ChangeOrganisation) -> tuple[OrganisationEvent, ...]:
     match organisation:
         case Nothing():
             raise OrganisationUnknown("There is no such organisation.")
@@ -103,9 +97,7 @@ def change(
             assert_never(organisation)
 
 
-def archive(
-    organisation: Organisation, command: ArchiveOrganisation
-) -> tuple[OrganisationEvent, ...]:
+def archive(organisation: Organisation, command: ArchiveOrganisation) -> tuple[OrganisationEvent, ...]:
     match organisation:
         case Nothing():
             raise OrganisationUnknown("There is no such organisation.")
@@ -137,9 +129,7 @@ def _laid_over(before: Any, changes: dict[str, Any]) -> dict[str, Any]:
 def evolve(organisation: Organisation, event: OrganisationEvent) -> Organisation:
     match event:
         case OrganisationAdded():
-            return Registered(
-                details=msgspec.convert(event, Details, from_attributes=True)
-            )
+            return Registered(details=msgspec.convert(event, Details, from_attributes=True))
         case OrganisationChanged():
             assert not isinstance(organisation, Nothing)
             new = {
@@ -147,9 +137,7 @@ def evolve(organisation: Organisation, event: OrganisationEvent) -> Organisation
                 for name, value in msgspec.structs.asdict(event).items()
                 if value is not msgspec.UNSET
             }
-            return Registered(
-                details=msgspec.structs.replace(organisation.details, **new)
-            )
+            return Registered(details=msgspec.structs.replace(organisation.details, **new))
         case OrganisationArchived():
             assert not isinstance(organisation, Nothing)
             return Archived(details=organisation.details)

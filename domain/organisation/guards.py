@@ -22,11 +22,7 @@ def guards(stream_id: UUID, event: OrganisationEvent) -> tuple[Guard, ...]:
         case OrganisationAdded():
             return pairs(event.identifiers)
         case OrganisationChanged():
-            return (
-                ()
-                if isinstance(event.identifiers, UnsetType)
-                else pairs(event.identifiers)
-            )
+            return () if isinstance(event.identifiers, UnsetType) else pairs(event.identifiers)
         case OrganisationArchived():
             return ()  # an archived organisation keeps its numbers: nobody is registered twice
 
@@ -34,7 +30,5 @@ def guards(stream_id: UUID, event: OrganisationEvent) -> tuple[Guard, ...]:
 def pairs(identifiers: Identifiers) -> tuple[Guard, ...]:
     """At most one organisation per (inn, kpp) and per (siren, nic); several nic under one siren are fine."""
     inn_kpp = (f"{identifiers.inn}:{identifiers.kpp or ''}",) if identifiers.inn else ()
-    siren_nic = (
-        (f"{identifiers.siren}:{identifiers.nic or ''}",) if identifiers.siren else ()
-    )
+    siren_nic = (f"{identifiers.siren}:{identifiers.nic or ''}",) if identifiers.siren else ()
     return Claim(kind=INN_KPP, values=inn_kpp), Claim(kind=SIREN_NIC, values=siren_nic)

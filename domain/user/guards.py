@@ -8,6 +8,8 @@ from domain.user.events import UserEvent, UserRegistered, UserSignedOut
 
 LOGIN = "user.login"
 ADMIN = "user.admin"
+ACTIVE = "user.active"
+"""Claims that others rely on: who may be named where an active user is needed, and that one admin always stays."""
 
 
 def login(text: str) -> str:
@@ -18,13 +20,12 @@ def login(text: str) -> str:
 def guards(stream_id: UUID, event: UserEvent) -> tuple[Guard, ...]:
     match event:
         case UserRegistered():
-            logins = tuple(
-                login(text) for text in (event.email, event.staff_number) if text
-            )
+            logins = tuple(login(text) for text in (event.email, event.staff_number) if text)
             admin = (str(stream_id),) if event.role == "admin" else ()
             return (
                 Claim(kind=LOGIN, values=logins, personal=True),
                 Claim(kind=ADMIN, values=admin),
+                Claim(kind=ACTIVE, values=(str(stream_id),)),
                 Principal(
                     role=event.role,
                     state="active",

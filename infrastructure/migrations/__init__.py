@@ -14,6 +14,8 @@ grant insert, update, delete on projections, refreshes, signing_keys to {role};
 grant execute on function append, append_as_given to {role};
 revoke execute on function append, append_as_given, apply_guards from public;
 grant create, usage on schema read, read_next, read_prev to {role};
+grant usage on schema audit to {role};
+grant select, insert, update on all tables in schema audit to {role};
 """
 
 

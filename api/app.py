@@ -1,0 +1,129 @@
+"""The whole API put together: routes, the edge around them, and the system they stand on."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from litestar import Litestar, Router
+
+from api import outages as outages  # registers itself with the errors
+from api import root
+from api.arrival import Receive, Scope, Send
+from api.auth import Authenticate, InvalidBearerToken, MissingBearerToken
+from api.body import BodyRequest, StrictBody
+from api.commands import organisation as organisation_commands
+from api.commands import session as session_commands
+from api.declared import check_routes, index_parameters
+from api.docs import documentation
+from api.edge import Edge
+from api.errors import on_error
+from api.lists import Lists
+from api.openapi import config
+from api.queries import organisation as organisation_queries
+from api.queries import session as session_queries
+from api.queries import user as user_queries
+from api.queries.past import Past
+from api.queries.records import Records
+from infrastructure.bootstrap import System, clock, running
+from infrastructure.logging import configure
+from infrastructure.settings import Settings, load
+from infrastructure.tokens import InvalidToken
+from projections.organisation import ORGANISATIONS
+from projections.projection import discover
+from projections.user import USERS
+
+
+def create_app(system: System) -> Litestar:
+    """Every route, wired by hand, read top to bottom."""
+    auth = Authenticate(system.tokens, system.callers, InvalidToken)
+    commands = Router(
+        "/",
+        route_handlers=[organisation_commands.routes(system.organisations)],
+        before_request=auth.for_command,
+    )
+    pages = Lists(system.pool, lambda name: system.positions.known.get(name, 0), system.reached)
+    queries = Router(
+        "/",
+        route_handlers=[
+            organisation_queries.routes(
+                Records(system.records["organisation"], system.reached, Past(system, ORGANISATIONS)),
+                pages,
+                clock,
+            ),
+            user_queries.routes(
+                Records(system.records["user"], system.reached, Past(system, USERS)), pages, clock
+            ),
+            session_queries.routes(pages, system.accounts),
+        ],
+        before_request=auth.for_query,
+    )
+    api = Router(
+        "/api/v1",
+        route_handlers=[*session_commands.routes(system.sessions, auth), commands, queries],
+        dto=StrictBody,
+        return_dto=None,
+        request_class=BodyRequest,
+    )
+    app = Litestar(
+        route_handlers=[
+            api,
+            *root.routes(system.positions, frozenset(discover()), system.failed, lambda: system.tokens.ring.jwks),
+            *documentation((MissingBearerToken, InvalidBearerToken)),
+        ],
+        exception_handlers={Exception: on_error},
+        openapi_config=config(root.VERSION, system.settings.root_path),
+        logging_config=None,
+        debug=False,
+        pdb_on_exception=False,
+    )
+    index_parameters(app)
+    check_routes(app)
+    return app
+
+
+class Served:
+    """An ASGI application that makes its system in the server's own loop, at start-up, and ends it at shutdown."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._edge: Edge | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._live(receive, send)
+            return
+        assert self._edge is not None
+        await self._edge(scope, receive, send)
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        await receive()
+        async with serving(self._settings) as edge:
+            self._edge = edge
+            await send({"type": "lifespan.startup.complete"})
+            await receive()
+        await send({"type": "lifespan.shutdown.complete"})
+
+
+@asynccontextmanager
+async def serving(settings: Settings) -> AsyncIterator[Edge]:
+    async with running(settings) as system:
+        yield edge_of(system)
+
+
+def edge_of(system: System) -> Edge:
+    settings = system.settings
+    app: Any = create_app(system)
+    return Edge(
+        app,
+        production=settings.mode == "production",
+        origins=settings.cors_origins,
+        trusted_proxies=settings.trusted_proxies,
+        root_path=settings.root_path,
+    )
+
+
+def build_app() -> Served:
+    """What granian's workers run."""
+    settings = load()
+    configure(settings.log_format)
+    return Served(settings)

@@ -1,0 +1,39 @@
+"""How many requests, how long, with which outcome: one histogram, whose count is the counter."""
+
+import os
+
+from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, Histogram, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
+
+UNMATCHED = "unmatched"
+"""The route of a request that met none: one series, however many addresses a scanner tries."""
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+
+_SECONDS = Histogram(
+    "chancery_http_request_seconds",
+    "Time until a request's answer started, by route template",
+    ("method", "route", "status"),
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10),
+)
+_children: dict[tuple[str, str, int], Histogram] = {}
+
+
+def observe(method: str, route: str, status: int, seconds: float) -> None:
+    """Count one request. The child of each series is looked up once."""
+    key = (method, route, status)
+    child = _children.get(key)
+    if child is None:
+        known = method if method in METHODS else "OTHER"
+        child = _SECONDS.labels(known, route, str(status))
+        if known == method:
+            _children[key] = child
+    child.observe(seconds)
+
+
+def exposition() -> tuple[bytes, str]:
+    """All figures and their media type; those of every worker when PROMETHEUS_MULTIPROC_DIR is set."""
+    registry = REGISTRY
+    if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
+        registry = CollectorRegistry()
+        MultiProcessCollector(registry)  # type: ignore[no-untyped-call]  # the library has no types there
+    return generate_latest(registry), CONTENT_TYPE_LATEST

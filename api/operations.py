@@ -1,0 +1,109 @@
+"""The operations of the API as their handlers declare them: what each takes, answers, and may refuse."""
+
+from collections.abc import Container, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from litestar import Litestar
+from litestar.handlers import HTTPRouteHandler
+from litestar.response import Response
+from litestar.routes import HTTPRoute
+
+from api.arrival import PathMalformed, QueryMalformed
+from api.body import BodyInvalid, BodyMalformed, BodyMissing, MediaTypeUnsupported
+from api.conditions import ConditionMalformed, KeyMalformed, PositionUnknown, ProjectionBehind
+from api.declared import RepeatedParameter, UnknownParameter
+from api.fields import Nothing
+from api.problems import (
+    BodyTooLarge,
+    BodyTooSlow,
+    Contended,
+    EventTooLarge,
+    Internal,
+    NotFound,
+    ParameterInvalid,
+    RateLimited,
+    Unavailable,
+    VersionMismatch,
+)
+from application.access import Forbidden, PasswordChangeRequired, SessionEnded
+from application.execute import KeyReused
+
+API = "/api/v1/"
+Refusing = type[Exception]
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One operation of the document with the handler it came from."""
+
+    described: dict[str, Any]
+    method: str
+    path: str
+    handler: HTTPRouteHandler
+
+    @property
+    def body(self) -> Any:
+        field = self.handler.parsed_data_field
+        return None if field is None else field.annotation
+
+    @property
+    def answer(self) -> Any:
+        """What the answer's body holds; None when there is none or it is no JSON."""
+        returned = self.handler.parsed_fn_signature.return_type
+        if returned.is_subclass_of(Response):
+            return returned.inner_types[0].raw if returned.inner_types else None
+        return None
+
+    @property
+    def of_api(self) -> bool:
+        return self.path.startswith(API)
+
+    @property
+    def is_read(self) -> bool:
+        return self.of_api and self.method == "get"
+
+    @property
+    def signed_in(self) -> bool:
+        return self.of_api and "security" not in self.described
+
+
+def operations_of(app: Litestar, whole: dict[str, Any]) -> Iterator[Operation]:
+    for route in app.routes:
+        if not isinstance(route, HTTPRoute):
+            continue
+        for method, (handler, _) in route.route_handler_map.items():
+            described = whole["paths"].get(route.path_format, {}).get(method.lower())
+            if described is not None:
+                yield Operation(described, method.lower(), route.path_format, handler)
+
+
+def common_headers(one: Operation, members: Container[str]) -> tuple[list[str], list[str]]:
+    """The common headers an operation reads and writes, told from what its answer holds."""
+    if one.is_read and "next_page_token" in members:
+        return ["RequestId", "MinPosition"], ["X-Request-Id", "X-Projection-Position", "Link"]
+    if one.is_read:
+        return ["RequestId", "MinPosition", "IfNoneMatch"], ["X-Request-Id", "X-Projection-Position", "ETag"]
+    if "position" in members:
+        given = ["X-Request-Id", "ETag", "X-Event-Position", "Idempotent-Replayed"]
+        made = ["Location"] if one.handler.status_code == 201 else []
+        return ["RequestId", "IdempotencyKey", "IfMatch"], given + made
+    return ["RequestId"], ["X-Request-Id"]
+
+
+def common_refusals(one: Operation, signed_in: tuple[Refusing, ...]) -> Iterator[Refusing]:
+    """What any operation of this shape may refuse."""
+    yield from (QueryMalformed, UnknownParameter, RepeatedParameter, ParameterInvalid)
+    yield from (RateLimited, Internal, Unavailable)
+    if "{" in one.path:
+        yield from (NotFound, PathMalformed)
+    if one.signed_in:
+        yield from (*signed_in, SessionEnded, Forbidden, PasswordChangeRequired)
+    if one.body is not None:
+        yield from (BodyMalformed, BodyInvalid, BodyTooLarge, BodyTooSlow, MediaTypeUnsupported)
+        if one.body is not Nothing:
+            yield BodyMissing
+    if one.is_read:
+        yield from (ConditionMalformed, PositionUnknown, ProjectionBehind)
+    elif "X-Event-Position" in one.described["responses"][str(one.handler.status_code)]["headers"]:
+        yield from (ConditionMalformed, KeyMalformed, KeyReused, VersionMismatch, EventTooLarge, Contended)

@@ -1,0 +1,88 @@
+"""granian in front of the app: a port of our own, workers that end with us, streams that end first."""
+
+import os
+import resource
+import signal
+import socket
+from typing import Any
+
+from granian.constants import HTTPModes, Interfaces, Loops
+from granian.http import HTTP1Settings
+from granian.log import LogLevels
+from granian.server.mp import MPServer
+
+from infrastructure.embedded.children import die_with_parent
+from infrastructure.settings import Settings, environment
+
+_OPEN_FILES = 65_536
+
+
+class PortTaken(Exception):
+    """Somebody else listens there; granian would share the port, and each would get half of the calls."""
+
+
+class _Server(MPServer):
+    def _stop_workers(self) -> None:
+        """Streams hear first (SIGUSR1), since an open one would hold its worker until it is killed."""
+        for worker in self.wrks:
+            if worker.inner.is_alive():
+                os.kill(worker.inner.pid, signal.SIGUSR1)
+        super()._stop_workers()  # type: ignore[no-untyped-call]
+
+
+def serve(settings: Settings) -> None:
+    """Serve until SIGINT or SIGTERM: calls in flight are answered, then the app's lifespan ends. Raises PortTaken.
+
+    A worker's lifespan takes SIGUSR1 as the sign to end its streams.
+    """
+    port = free_port(settings.host, settings.port)
+    # Workers read the settings anew, in their own process.
+    os.environ.update(environment(settings))
+    _raise_open_files()
+    signal.signal(signal.SIGUSR1, signal.SIG_IGN)  # it would end a worker that still starts
+    _Server(
+        "api.server:build",
+        factory=True,
+        address=settings.host,
+        port=port,
+        interface=Interfaces.ASGI,
+        http=HTTPModes.http1,  # `auto` never times a silent connection out
+        http1_settings=HTTP1Settings(header_read_timeout=10_000, max_buffer_size=65_536),
+        loop=Loops.uvloop,
+        workers=settings.http_workers,
+        backpressure=8192,  # counts idle connections too: the default stops serving behind 1,024
+        respawn_failed_workers=True,
+        workers_kill_timeout=20,
+        log_level=LogLevels.warning,
+    ).serve()
+
+
+def build() -> Any:
+    """What a worker runs: it ends with the main process, however that ends."""
+    die_with_parent(signal.SIGTERM, os.getppid())
+    from api.app import build_app  # noqa: PLC0415 (nothing of the app is loaded before the fork)
+
+    return build_app()
+
+
+def free_port(host: str, port: int) -> int:
+    """The port, or a free one for 0. Raises PortTaken."""
+    family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    with socket.socket(family, kind, protocol) as probe:
+        probe.setsockopt(
+            socket.SOL_SOCKET, socket.SO_REUSEADDR, 1
+        )  # never SO_REUSEPORT: it would hide a neighbour
+        try:
+            probe.bind(address)
+        except OSError as error:
+            raise PortTaken(
+                f"Cannot listen on {host}:{port}: {error.strerror}. Choose another --port."
+            ) from None
+        return int(probe.getsockname()[1])
+
+
+def _raise_open_files() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _OPEN_FILES if hard == resource.RLIM_INFINITY else min(_OPEN_FILES, hard)
+    if soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

@@ -1,0 +1,198 @@
+"""Signing in and out: a password becomes a session, a session becomes short-lived tokens."""
+
+from datetime import datetime, timedelta
+from typing import ClassVar, Protocol
+from uuid import UUID
+
+from msgspec import Struct
+
+from application.access import AccessError, Caller, Need, Unauthenticated
+from application.execute import Context, DryRun, Execute
+from application.ports import Answer, Claims, Clock, NewId, Reliance, Secrets
+from domain.session.aggregate import SESSION, SessionUnknown
+from domain.session.commands import CloseSession, OpenSession, ProveSession
+from domain.shared import Actor, Origin
+from domain.user.aggregate import USER
+from domain.user.commands import SignOutEverywhere
+from domain.user.guards import ACTIVE, LOGIN, login
+
+OWN = Need(right=None)
+
+
+class Account(Struct, frozen=True, kw_only=True):
+    """What sign-in must know of a user."""
+
+    user_id: UUID
+    password_hash: str | None
+    state: str
+
+
+class Accounts(Protocol):
+    async def account(self, user_id: UUID) -> Account | None: ...
+
+    async def sessions(self, user_id: UUID) -> frozenset[UUID]:
+        """His live sessions."""
+        ...
+
+
+class Passwords(Protocol):
+    async def verify(self, stored: str | None, password: str) -> bool:
+        """With None it takes as long as with a hash, and answers False."""
+        ...
+
+
+class Rotated(Struct, frozen=True, kw_only=True):
+    user_id: UUID
+    session_id: UUID
+    proved_at: datetime
+    token: str
+
+
+class Reused(Struct, frozen=True, kw_only=True):
+    user_id: UUID
+    session_id: UUID
+
+
+class Refreshes(Protocol):
+    def first(self, session_id: UUID) -> tuple[bytes, str]:
+        """A new session's wrapped secret, and the first refresh token made with it."""
+        ...
+
+    async def rotate(self, token: str) -> Rotated | Reused | None:
+        """The successor; Reused when an old one came back; None when it is no token of ours."""
+        ...
+
+
+class AccessTokens(Protocol):
+    def issue(self, user_id: UUID, session_id: UUID, proved_at: datetime) -> str: ...
+
+
+class SignedIn(Struct, frozen=True, kw_only=True):
+    """A session's tokens. `refresh_token` is None where nothing new was made (step-up)."""
+
+    user_id: UUID
+    session_id: UUID
+    access_token: str
+    refresh_token: str | None = None
+
+
+class InvalidCredentials(Unauthenticated):
+    """The login is unknown, or the password is not his."""
+
+    code: ClassVar[str] = "auth.invalid_credentials"
+
+
+class InvalidRefresh(Unauthenticated):
+    """The refresh token is not valid, or not any more."""
+
+    code: ClassVar[str] = "auth.invalid_refresh_token"
+
+
+class AccountBlocked(AccessError):
+    """The password is right, but the account may not sign in."""
+
+    code: ClassVar[str] = "auth.account_blocked"
+
+
+class Sessions:
+    def __init__(  # noqa: PLR0913 - the parts of a sign-in, all named
+        self,
+        execute: Execute,
+        claims: Claims,
+        accounts: Accounts,
+        passwords: Passwords,
+        refreshes: Refreshes,
+        tokens: AccessTokens,
+        clock: Clock,
+        new_id: NewId,
+        lifetime: timedelta,
+    ) -> None:
+        self._execute, self._claims, self._accounts, self._passwords = execute, claims, accounts, passwords
+        self._refreshes, self._tokens, self._clock, self._new_id = refreshes, tokens, clock, new_id
+        self._lifetime = lifetime
+
+    async def sign_in(
+        self, name: str, password: str, *, transport: str, request_id: str, origin: Origin | None
+    ) -> SignedIn:
+        """Raises InvalidCredentials, equally late for unknown and wrong, and AccountBlocked."""
+        user_id = await self._claims.owner(LOGIN, login(name), personal=True)
+        account = None if user_id is None else await self._accounts.account(user_id)
+        known = await self._passwords.verify(None if account is None else account.password_hash, password)
+        if account is None or not known:
+            raise InvalidCredentials("The login or the password is wrong.")
+        if account.state != "active":
+            raise AccountBlocked("This account may not sign in.")
+        return await self._open(account.user_id, transport, request_id, origin)
+
+    async def _open(self, user_id: UUID, transport: str, request_id: str, origin: Origin | None) -> SignedIn:
+        now, session_id = self._clock(), self._new_id()
+        wrapped, refresh = self._refreshes.first(session_id)
+        command = OpenSession(
+            now=now, user_id=user_id, transport=transport, method="password", expires_at=now + self._lifetime
+        )
+        context = Context(
+            caller=Caller(actor=Actor(kind="user", id=user_id)), request_id=request_id, origin=origin
+        )
+
+        async def still_active() -> Reliance:
+            if await self._claims.owner(ACTIVE, str(user_id)) is None:
+                raise AccountBlocked("This account may not sign in.")
+            return Reliance(require=((ACTIVE, str(user_id), user_id),))
+
+        await self._execute(
+            SESSION,
+            session_id,
+            command,
+            context,
+            OWN,
+            new=True,
+            relies=still_active,
+            secrets=Secrets(refresh_secret=wrapped),
+        )
+        token = self._tokens.issue(user_id, session_id, now)
+        return SignedIn(user_id=user_id, session_id=session_id, access_token=token, refresh_token=refresh)
+
+    async def refresh(self, token: str, *, request_id: str, origin: Origin | None) -> SignedIn:
+        """A new pair for a refresh token; one that was used before ends its session. Raises InvalidRefresh."""
+        match await self._refreshes.rotate(token):
+            case Rotated(user_id=user_id, session_id=session_id, proved_at=proved_at, token=successor):
+                access = self._tokens.issue(user_id, session_id, proved_at)
+                return SignedIn(
+                    user_id=user_id, session_id=session_id, access_token=access, refresh_token=successor
+                )
+            case Reused(user_id=user_id, session_id=session_id):
+                context = Context(
+                    caller=Caller(actor=Actor(kind="user", id=user_id)), request_id=request_id, origin=origin
+                )
+                await self._execute(SESSION, session_id, CloseSession(reason="refresh_reused"), context, OWN)
+        raise InvalidRefresh("The refresh token is not valid any more. Sign in again.")
+
+    async def prove(self, password: str, context: Context) -> SignedIn:
+        """Step-up: the same session, its password proved now. Raises InvalidCredentials."""
+        caller = context.caller
+        assert caller.session_id is not None
+        account = await self._accounts.account(caller.actor.id)
+        if not await self._passwords.verify(account.password_hash if account else None, password):
+            raise InvalidCredentials("The password is wrong.")
+        now = self._clock()
+        await self._execute(SESSION, caller.session_id, ProveSession(now=now), context, OWN)
+        token = self._tokens.issue(caller.actor.id, caller.session_id, now)
+        return SignedIn(user_id=caller.actor.id, session_id=caller.session_id, access_token=token)
+
+    async def sign_out(self, context: Context, *, everywhere: bool = False) -> None:
+        """Ends the caller's session, or all of his at once."""
+        caller = context.caller
+        assert caller.session_id is not None
+        if everywhere:
+            await self._execute(USER, caller.actor.id, SignOutEverywhere(), context, OWN)
+        else:
+            await self._execute(SESSION, caller.session_id, CloseSession(reason="signed_out"), context, OWN)
+
+    async def close(self, session_id: UUID, context: Context) -> Answer | DryRun:
+        """Ends one of the caller's own sessions; another's is as unknown as none."""
+        if session_id not in await self._own(context):
+            raise SessionUnknown("There is no such session.")
+        return await self._execute(SESSION, session_id, CloseSession(reason="closed_by_user"), context, OWN)
+
+    async def _own(self, context: Context) -> frozenset[UUID]:
+        return await self._accounts.sessions(context.caller.actor.id)

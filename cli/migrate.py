@@ -1,0 +1,24 @@
+"""`chancery migrate`: bring the database up to date."""
+
+import rich_click as click
+from psycopg.conninfo import conninfo_to_dict
+
+from cli.options import pass_settings
+from infrastructure.migrations import migrate
+from infrastructure.settings import Settings
+
+
+def apply(settings: Settings) -> int:
+    """Migrate as the owner and grant the app's role what it needs; returns how many migrations ran."""
+    app_role = conninfo_to_dict(settings.database_url)["user"]
+    return migrate(settings.database_owner_url, str(app_role))
+
+
+@click.command("migrate")
+@pass_settings
+def command(settings: Settings) -> None:
+    """Bring the database up to date. Harmless to repeat."""
+    if not settings.database_owner_url:
+        raise click.ClickException("There is no database: start `chancery up`, or set DATABASE_URL.")
+    ran = apply(settings)
+    click.echo(f"{ran} migration(s) applied" if ran else "The database is up to date", err=True)

@@ -1,0 +1,17 @@
+"""`chancery serve`: the HTTP API."""
+
+import rich_click as click
+
+from api.server import PortTaken, serve
+from cli.options import pass_settings
+from infrastructure.settings import Settings
+
+
+@click.command("serve")
+@pass_settings
+def command(settings: Settings) -> None:
+    """Serve the HTTP API until Ctrl-C or SIGTERM."""
+    try:
+        serve(settings)
+    except PortTaken as error:
+        raise click.ClickException(str(error)) from None

@@ -1,0 +1,135 @@
+"""`chancery up`: embedded servers, migrations, the first admin and our processes, until Ctrl-C."""
+
+import asyncio
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from types import FrameType
+
+import httpx
+import msgspec
+import rich_click as click
+from infrastructure.bootstrap import ensure_admin
+from rich.console import Console
+from rich.panel import Panel
+from rich.table import Table
+
+from api.server import PortTaken, free_port
+from cli.migrate import apply
+from cli.options import pass_settings
+from infrastructure.embedded import Stack, StackError
+from infrastructure.embedded.children import Child
+from infrastructure.embedded.folder import Folder
+from infrastructure.embedded.supervisor import GaveUp, Supervisor
+from infrastructure.settings import Settings, environment
+
+PROCESSES = {"work": 15.0, "jobs": 20.0, "serve": 25.0}
+"""In the order of their start, which is the other way round at the end: seconds each has to finish its work."""
+_READY_WITHIN = 120.0
+
+
+class Stopped(KeyboardInterrupt):
+    """Somebody asked us to end."""
+
+
+class Program:
+    """One of our own processes, with secrets in its environment: argv can be read by every user."""
+
+    def __init__(self, name: str, folder: Folder, settings: Settings) -> None:
+        self.child = Child(name, folder.run)
+        self._env = os.environ | environment(settings) | {"PYTHONUNBUFFERED": "1"}
+
+    def start(self) -> None:
+        self.child.start([sys.executable, "-m", "cli.main", self.child.name], self._env)
+
+
+@click.command("up")
+@pass_settings
+def command(settings: Settings) -> None:
+    """Start everything, in the foreground; Ctrl-C ends it and keeps the data."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _stop)
+    try:
+        with ExitStack() as ending:
+            _run(settings, ending)
+    except Stopped:
+        _say("Everything has ended. The data stay in " + str(settings.data_dir))
+    except (*StackError, PortTaken, GaveUp) as error:
+        raise click.ClickException(str(error)) from None
+
+
+def _run(settings: Settings, ending: ExitStack) -> None:
+    stack, supervisor = Stack(settings), Supervisor(_say)
+    ending.callback(stack.stop)
+    servers = stack.start()
+    if stack.orphans:
+        _say("Ended what a killed `up` had left running: " + ", ".join(stack.orphans))
+    port = free_port(settings.host, settings.port)
+    settings = msgspec.structs.replace(stack.complete(servers), port=port)
+    apply(settings)
+    asyncio.run(ensure_admin(settings))
+    for server in stack.servers:
+        supervisor.watch(server)
+    for name, patience in PROCESSES.items():
+        program = Program(name, stack.folder, settings)
+        ending.callback(program.child.stop, patience)
+        program.start()
+        supervisor.watch(program)
+    _wait(supervisor, lambda: _ready(settings))
+    stack.publish(servers, settings.base_url)
+    _welcome(settings)
+    while True:
+        supervisor.step()
+        time.sleep(0.2)
+
+
+def _stop(_number: int, _frame: FrameType | None) -> None:
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)  # one is enough: what follows must run to its end
+    os.write(2, "Stopping…\n".encode())  # a print may be under way
+    raise Stopped
+
+
+def _wait(supervisor: Supervisor, ready: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + _READY_WITHIN
+    while not ready():
+        supervisor.step()
+        if time.monotonic() > deadline:
+            raise GaveUp(f"The API was not ready within {_READY_WITHIN:.0f} s; its lines are above.")
+        time.sleep(0.05)
+
+
+def _ready(settings: Settings) -> bool:
+    host = "127.0.0.1" if settings.host in ("0.0.0.0", "::") else settings.host  # noqa: S104
+    try:
+        return httpx.get(f"http://{host}:{settings.port}/readyz", timeout=5).status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+def _say(sentence: str) -> None:
+    click.echo(sentence, err=True)
+
+
+def _made(settings: Settings) -> bool:
+    return settings.sources["admin_password"] in ("embedded", "generated")
+
+
+def _welcome(settings: Settings) -> None:
+    table = Table.grid(padding=(0, 2))
+    for row in (
+        ("API", settings.base_url + "/api/v1"),
+        ("Documentation", settings.base_url + "/docs"),
+        ("Admin", settings.admin_email),
+        ("Password", settings.admin_password if _made(settings) else "as set"),
+        ("Data", str(settings.data_dir)),
+    ):
+        table.add_row(*row)
+    console = Console()
+    width = console.width if console.is_terminal else 120
+    Console(width=width, highlight=False).print(
+        Panel(table, title="Chancery is up", subtitle="stop with Ctrl-C", expand=False)
+    )

@@ -1,0 +1,192 @@
+"""The composition root: every object of a running Chancery is made here, read top to bottom."""
+
+import asyncio
+import gc
+import os
+import signal
+from base64 import b64decode
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import structlog
+from psycopg_pool import AsyncConnectionPool
+
+from application.execute import Execute
+from application.organisation import Organisations
+from application.session import Sessions
+from application.user import Users
+from domain.shared import Event, Recorded
+from infrastructure.callers import SessionCallers
+from infrastructure.event_codec import EventCodec
+from infrastructure.event_log import EventLog
+from infrastructure.event_store import EventStore, new_id, read_receipts
+from infrastructure.guards import Guards
+from infrastructure.lookups import AccountLookup, ClaimLookup, Records
+from infrastructure.nats import APPENDED, Nats, projected
+from infrastructure.passwords import Passwords
+from infrastructure.personal_data import Vault, Wrapping
+from infrastructure.positions import Positions
+from infrastructure.postgres import GroupRead, open_pool
+from infrastructure.refresh import RefreshTokens
+from infrastructure.settings import Settings
+from infrastructure.tokens import Tokens
+from infrastructure.writer import Writer
+from projections.projection import Fold, discover
+
+_log = structlog.get_logger("bootstrap")
+
+
+def clock() -> datetime:
+    return datetime.now(UTC)
+
+
+def wrapping_of(settings: Settings) -> Wrapping:
+    return Wrapping(b64decode(settings.key_encryption_key))
+
+
+@dataclass(frozen=True, kw_only=True)
+class System:
+    """What the API serves with. `failed` names background tasks that died: nothing goes on half-alive."""
+
+    settings: Settings
+    pool: AsyncConnectionPool[Any]
+    log: EventLog
+    execute: Execute
+    organisations: Organisations
+    users: Users
+    sessions: Sessions
+    accounts: AccountLookup
+    callers: SessionCallers
+    tokens: Tokens
+    positions: Positions
+    records: dict[str, Records]
+    nats: Nats
+    writer: Writer
+    failed: list[str] = field(default_factory=list)
+
+    async def reached(self, projection: str, position: int) -> None:
+        """Raises BeyondHead, Behind."""
+        await self.positions.reached(projection, position)
+
+    async def recorded(self, stream_id: UUID) -> Sequence[Recorded[Event]]:
+        """One record's whole past."""
+        return await self.log.open(await self.log.stream(stream_id))
+
+
+@asynccontextmanager
+async def running(settings: Settings) -> AsyncIterator[System]:
+    """A System with its background tasks at work; ends them in order when left."""
+    url = settings.database_url
+    wrapping = wrapping_of(settings)
+    codec = EventCodec()
+    pool = await open_pool(url, size=8)
+    vault = Vault(pool, wrapping)
+    log = EventLog(pool, codec, vault)
+    positions = Positions(url)
+    nats = Nats(settings.nats_url, "chancery api")
+    for name in discover():
+        nats.on(projected(name), positions.ring)
+    writer = Writer(url, bell=_bell(nats, positions))
+    receipts = GroupRead(url, read_receipts, name="chancery receipts")
+    store = EventStore(log, writer, codec, vault, Guards(wrapping.blind), receipts)
+    claims = ClaimLookup(url, wrapping.blind)
+    accounts = AccountLookup(url)
+    callers = SessionCallers(url)
+    tokens = await Tokens.open(url, wrapping, issuer=settings.base_url)
+    passwords = Passwords()
+    refreshes = RefreshTokens(pool, wrapping)
+    execute = Execute(store, callers, clock)
+    records = {
+        name: Records(url, name) for name, projection in discover().items() if isinstance(projection, Fold)
+    }
+    system = System(
+        settings=settings,
+        pool=pool,
+        log=log,
+        execute=execute,
+        organisations=Organisations(execute, claims, new_id),
+        users=Users(execute, claims, new_id),
+        sessions=Sessions(
+            execute,
+            claims,
+            accounts,
+            passwords,
+            refreshes,
+            tokens,
+            clock,
+            new_id,
+            timedelta(days=settings.session_days),
+        ),
+        accounts=accounts,
+        callers=callers,
+        tokens=tokens,
+        positions=positions,
+        records=records,
+        nats=nats,
+        writer=writer,
+    )
+    tasks = {
+        "writer": writer.run,
+        "positions": positions.run,
+        "receipts": receipts.run,
+        "claims": claims.run,
+        "callers": callers.run,
+        "tokens": tokens.run,
+        **{f"accounts {number}": run for number, run in enumerate(accounts.runs)},
+        **{f"read {name}": read.run for name, read in records.items()},
+    }
+    async with nats:
+        running_tasks = [_watched(name, run, system.failed) for name, run in tasks.items()]
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(50_000, 20, 100)
+        try:
+            yield system
+        finally:
+            for task in running_tasks:
+                task.cancel()
+            await asyncio.gather(*running_tasks, return_exceptions=True)
+            passwords.close()
+            await pool.close()
+
+
+def _watched(name: str, run: Callable[[], Awaitable[Any]], failed: list[str]) -> asyncio.Task[Any]:
+    """A background task whose death turns readiness red and ends the process."""
+
+    async def body() -> None:
+        await run()
+
+    def ended(task: asyncio.Task[Any]) -> None:
+        if task.cancelled():
+            return
+        failed.append(name)
+        _log.critical("a background task died", task=name, exc_info=task.exception())
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    task = asyncio.create_task(body(), name=name)
+    task.add_done_callback(ended)
+    return task
+
+
+def _bell(nats: Nats, positions: Positions) -> Callable[[int], None]:
+    ringing: set[asyncio.Task[None]] = set()
+
+    def ring(position: int) -> None:
+        positions.head = max(positions.head, position)
+        if not ringing:
+            task = asyncio.get_running_loop().create_task(nats.ring(APPENDED))
+            ringing.add(task)
+            task.add_done_callback(ringing.discard)
+
+    return ring
+
+
+async def ensure_admin(settings: Settings) -> bool:
+    """The first administrator, once and for ever; True when it was made now."""
+    async with running(settings) as system:
+        password_hash = await Passwords().hash(settings.admin_password)
+        return await system.users.ensure_admin(settings.admin_email, password_hash) is not None

@@ -1,0 +1,190 @@
+"""`chancery guards verify | rebuild`: the guard tables against the log, and made again from it."""
+
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from itertools import islice
+from typing import Any
+from uuid import UUID
+
+from msgspec import Struct
+from psycopg import AsyncConnection, IsolationLevel, sql
+from psycopg_pool import AsyncConnectionPool
+
+from domain.session.events import SessionClosed
+from domain.shared import SYSTEM, Actor, Metadata
+from infrastructure.event_codec import EventCodec
+from infrastructure.event_log import EventLog
+from infrastructure.event_store import new_id
+from infrastructure.guard_replay import TABLES, Key, Replay
+from infrastructure.guards import Guards
+from infrastructure.personal_data import Vault, Wrapping
+from infrastructure.postgres import APPEND, connect
+from infrastructure.writer import AT_MOST, CALL, Item, packed
+
+PAGE = 2000
+"""Events read at a time."""
+
+
+class Difference(Struct, frozen=True, kw_only=True):
+    """One row that the log and a guard table see differently; None: it has none there."""
+
+    table: str
+    key: Key
+    expected: Mapping[str, Any] | None
+    found: Mapping[str, Any] | None
+
+    def __str__(self) -> str:
+        where = f"{self.table} {' '.join(map(str, self.key))}"
+        if self.expected is None:
+            return f"{where}: extra, the log knows nothing of it"
+        if self.found is None:
+            return f"{where}: missing"
+        wrong = [
+            f"{name} is {self.found[name]}, the log says {value}"
+            for name, value in self.expected.items()
+            if self.found[name] != value
+        ]
+        return f"{where}: {'; '.join(wrong)}"
+
+
+class Rebuilt(Struct, frozen=True, kw_only=True):
+    """Rows written per table, as the log has them up to `position`, and how many sessions were ended."""
+
+    position: int
+    rows: Mapping[str, int]
+    sessions_ended: int
+
+
+async def verify(url: str, wrapping: Wrapping) -> list[Difference]:
+    """All differences, from one snapshot: writers may go on meanwhile. Raises UnknownTopic, ClaimedTwice."""
+    async with await connect(url, options="-c jit=off", name="chancery guards") as connection:
+        await connection.set_isolation_level(IsolationLevel.REPEATABLE_READ)
+        await connection.set_read_only(True)
+        async with connection.transaction():
+            replay = Replay(Guards(wrapping.blind))
+            await _follow(connection, wrapping, replay)
+            found: list[Difference] = []
+            for table in TABLES:
+                found += [each async for each in _differences(connection, replay, table)]
+        return found
+
+
+async def rebuild(owner_url: str, wrapping: Wrapping) -> Rebuilt:
+    """Replaces every guard table in one transaction and ends all sessions, by events.
+
+    Generations of refresh tokens are not in the log, so nobody stays signed in. Commands wait, and may time out, from
+    the moment the log has been read but for its last events. Raises UnknownTopic, ClaimedTwice.
+    """
+    async with await connect(owner_url, options="-c jit=off", name="chancery guards") as connection:
+        async with connection.transaction():
+            replay = Replay(Guards(wrapping.blind))
+            await _follow(connection, wrapping, replay)
+            await connection.execute("select pg_advisory_xact_lock(%s)", (APPEND,))
+            await _follow(connection, wrapping, replay)
+            rows = {table: await _replace(connection, replay, table) for table in TABLES}
+            ended = await _end_sessions(connection, wrapping)
+        return Rebuilt(position=replay.position, rows=rows, sessions_ended=ended)
+
+
+async def _follow(connection: AsyncConnection[Any], wrapping: Wrapping, replay: Replay) -> None:
+    """Reads on to the head, log and keys in the connection's own transaction."""
+    codec, one = EventCodec(), _One(connection)
+    log = EventLog(one, codec, Vault(one, wrapping))
+    while stored := await log.read(replay.position, PAGE):
+        for recorded in await log.open(stored):
+            replay.apply(recorded)
+
+
+class _One(AsyncConnectionPool[Any]):
+    """A pool that lends a single connection, again and again, as it is."""
+
+    def __init__(self, connection: AsyncConnection[Any]) -> None:
+        super().__init__(open=False, min_size=0)
+        self._lent = connection
+
+    @asynccontextmanager
+    async def connection(self, timeout: float | None = None) -> AsyncGenerator[AsyncConnection[Any]]:  # noqa: ARG002, ASYNC109
+        yield self._lent
+
+
+async def _differences(
+    connection: AsyncConnection[Any], replay: Replay, table: str
+) -> AsyncIterator[Difference]:
+    keys, row_type = TABLES[table]
+    expected = dict(replay.table(table))
+    query = sql.SQL("select {} from {}").format(_columns(table), sql.Identifier(table))
+    async for row in connection.cursor().stream(query, size=1000):
+        key, found = tuple(row[: len(keys)]), row_type(*row[len(keys) :])
+        wanted = expected.pop(key, None)
+        if wanted != found:
+            yield Difference(
+                table=table,
+                key=key,
+                expected=None if wanted is None else wanted._asdict(),
+                found=found._asdict(),
+            )
+    for key, wanted in expected.items():
+        yield Difference(table=table, key=key, expected=wanted._asdict(), found=None)
+
+
+async def _replace(connection: AsyncConnection[Any], replay: Replay, table: str) -> int:
+    rows = replay.table(table)
+    name = sql.Identifier(table)
+    await connection.execute(sql.SQL("delete from {}").format(name))
+    copying = sql.SQL("copy {} ({}) from stdin").format(name, _columns(table))
+    async with connection.cursor() as cursor, cursor.copy(copying) as copy:
+        for key, row in rows.items():
+            await copy.write_row((*key, *row))
+    return len(rows)
+
+
+def _columns(table: str) -> sql.Composed:
+    keys, row_type = TABLES[table]
+    return sql.SQL(", ").join(map(sql.Identifier, (*keys, *row_type._fields)))
+
+
+async def _end_sessions(connection: AsyncConnection[Any], wrapping: Wrapping) -> int:
+    """Through `append`, as anybody's command: so the log says it, and a verify after it finds nothing."""
+    cursor = await connection.execute(
+        """select s.session_id,
+                  (select max(e.originator_version) from stored_events e where e.originator_id = s.session_id)
+           from sessions s where not s.ended and s.expires_at > clock_timestamp()"""
+    )
+    live = await cursor.fetchall()
+    codec, guards = EventCodec(), Guards(wrapping.blind)
+    items = iter([_closing(codec, guards, session_id, version) for session_id, version in live])
+    while batch := list(islice(items, AT_MOST)):
+        await _append(connection, batch)
+    return len(live)
+
+
+def _closing(codec: EventCodec, guards: Guards, session_id: UUID, version: int) -> Item:
+    event = SessionClosed(reason="guards_rebuilt")
+    metadata = Metadata(actor=Actor(kind="system", id=SYSTEM), request_id="guards-rebuild")
+    changes = guards.changes(session_id, (event,), first=False)
+    return Item(
+        stream_id=session_id,
+        expected=version,
+        actor_id=SYSTEM,
+        event_ids=(new_id(),),
+        topics=(event.TOPIC,),
+        states=(codec.encode(event, session_id, version + 1, {}),),
+        metas=(codec.encode_metadata(metadata, session_id, version + 1, {}),),
+        session=None,
+        grant_id=None,
+        key=None,
+        claims=changes.claims,
+        rows=changes.rows,
+        conditions=(),
+        subjects=(),
+        writes=frozenset(),
+        reads=frozenset(),
+    )
+
+
+async def _append(connection: AsyncConnection[Any], batch: Sequence[Item]) -> None:
+    cursor = connection.cursor(binary=True)
+    await cursor.execute(CALL, packed(batch, again=False))
+    answer = await cursor.fetchone()
+    if answer is None or answer[2] is not None:
+        raise AssertionError(f"append refused to end a session: {answer}")

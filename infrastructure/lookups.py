@@ -1,0 +1,111 @@
+"""Coalesced look-ups by key: claims, accounts, and single records of the read models."""
+
+from typing import Any
+from uuid import UUID
+
+from msgspec import Struct
+from psycopg import AsyncConnection
+
+from application.session import Account
+from infrastructure.guards import Blind
+from infrastructure.postgres import GroupRead
+
+
+class Found(Struct, frozen=True, gc=False):
+    """One record as its read model holds it; `version` 0: there is none. `position` is the read model's own."""
+
+    version: int
+    view: bytes
+    position: int
+
+
+class Records:
+    """Single records of one read model, with the position they are true at."""
+
+    def __init__(self, url: str, name: str) -> None:
+        self.name = name
+        self._query = (
+            "select p.position, r.id, r.version, r.view from projections p"
+            f' left join read."{name}" r on r.id = any(%s)'
+            f" where p.name = '{name}' and p.place = 'read'"
+        ).encode()
+        self._read = GroupRead(url, self._find, name=f"chancery read {name}")
+        self.run = self._read.run
+
+    async def __call__(self, record_id: UUID) -> Found:
+        found = await self._read(record_id)
+        return found or Found(0, b"", 0)
+
+    async def _find(self, connection: AsyncConnection[Any], ids: list[UUID]) -> dict[UUID, Found]:
+        cursor = connection.cursor(binary=True)
+        await cursor.execute(self._query, (ids,), prepare=True)
+        rows = await cursor.fetchall()
+        position = rows[0][0] if rows else 0
+        found = {
+            record_id: Found(version, view, position)
+            for _, record_id, version, view in rows
+            if record_id is not None
+        }
+        return {record_id: found.get(record_id) or Found(0, b"", position) for record_id in ids}
+
+
+class ClaimLookup:
+    """Implements application.ports.Claims."""
+
+    def __init__(self, url: str, blind: Blind) -> None:
+        self._blind = blind
+        self._read = GroupRead(url, _owners, name="chancery claims")
+        self.run = self._read.run
+
+    async def owner(self, kind: str, value: str, *, personal: bool = False) -> UUID | None:
+        return await self._read((kind, self._blind(kind, value) if personal else value))
+
+
+class AccountLookup:
+    """Implements application.session.Accounts."""
+
+    def __init__(self, url: str) -> None:
+        self._accounts = GroupRead(url, _accounts, name="chancery accounts")
+        self._sessions = GroupRead(url, _sessions, name="chancery sessions")
+        self.runs = (self._accounts.run, self._sessions.run)
+
+    async def account(self, user_id: UUID) -> Account | None:
+        return await self._accounts(user_id)
+
+    async def sessions(self, user_id: UUID) -> frozenset[UUID]:
+        return await self._sessions(user_id) or frozenset()
+
+
+async def _owners(
+    connection: AsyncConnection[Any], claims: list[tuple[str, str]]
+) -> dict[tuple[str, str], UUID]:
+    cursor = await connection.execute(
+        "select c.kind, c.value, k.owner from unnest(%s::text[], %s::text[]) as c(kind, value)"
+        " join claims k on k.kind = c.kind and k.value = c.value",
+        ([kind for kind, _ in claims], [value for _, value in claims]),
+        prepare=True,
+    )
+    return {(kind, value): owner for kind, value, owner in await cursor.fetchall()}
+
+
+async def _accounts(connection: AsyncConnection[Any], ids: list[UUID]) -> dict[UUID, Account]:
+    cursor = await connection.execute(
+        "select p.user_id, c.password_hash, p.state from principals p"
+        " left join credentials c on c.user_id = p.user_id where p.user_id = any(%s)",
+        (ids,),
+        prepare=True,
+    )
+    return {
+        user_id: Account(user_id=user_id, password_hash=password_hash, state=state)
+        for user_id, password_hash, state in await cursor.fetchall()
+    }
+
+
+async def _sessions(connection: AsyncConnection[Any], ids: list[UUID]) -> dict[UUID, frozenset[UUID]]:
+    cursor = await connection.execute(
+        "select user_id, array_agg(session_id) from sessions"
+        " where user_id = any(%s) and not ended and expires_at > now() group by user_id",
+        (ids,),
+        prepare=True,
+    )
+    return {user_id: frozenset(sessions) for user_id, sessions in await cursor.fetchall()}

@@ -1,0 +1,91 @@
+"""What a single setting must look like beyond its type: each rule answers the problem, or None."""
+
+import base64
+import binascii
+import re
+from collections.abc import Callable, Mapping
+from ipaddress import ip_network
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+Rule = Callable[[str], str | None]
+
+
+def _url(*schemes: str) -> Rule:
+    def rule(value: str) -> str | None:
+        wanted = " or ".join(f"{scheme}://" for scheme in schemes)
+        try:
+            parts = urlsplit(value)
+        except ValueError:
+            return f"is not a URL; expected {wanted}…"
+        return (
+            None
+            if parts.scheme in schemes and value.startswith(parts.scheme + "://")
+            else f"must begin with {wanted}"
+        )
+
+    return rule
+
+
+def _matches(pattern: str, problem: str) -> Rule:
+    expression = re.compile(pattern)
+    return lambda value: None if expression.fullmatch(value) else problem
+
+
+def _time_zone(value: str) -> str | None:
+    try:
+        ZoneInfo(value)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return "is not a time zone; expected a name like Europe/Paris"
+    return None
+
+
+def _key(value: str) -> str | None:
+    try:
+        length = len(base64.b64decode(value, validate=True))
+    except (binascii.Error, ValueError):
+        return "is not base64"
+    return None if length == 32 else f"must be 32 bytes in base64, not {length}"
+
+
+def _network(value: str) -> str | None:
+    try:
+        ip_network(value)
+    except ValueError:
+        return "is not an address or network; expected one like 10.0.0.0/8"
+    return None
+
+
+_HTTP = _url("http", "https")
+_DATABASE = _url("postgresql", "postgres")
+_NATS = _url("nats", "tls")
+
+RULES: Mapping[str, Rule] = {
+    "database_url": _DATABASE,
+    "database_owner_url": _DATABASE,
+    "nats_url": _NATS,
+    "nats_relay_url": _NATS,
+    "redis_url": _url("redis", "rediss", "unix"),
+    "s3_endpoint": _matches(r"[^/\s:]+(:\d+)?", "must be host:port; https is said by s3_secure"),
+    "public_url": _matches(
+        r"https?://[^/\s?#]+[^\s?#]*[^/\s?#]", "must be http(s)://… without a slash at the end"
+    ),
+    "root_path": _matches(r"(/[^/\s?#]+)+", "must begin with a slash and not end with one"),
+    "admin_email": _matches(r"[^@\s]+@[^@\s]+", "is not an e-mail address"),
+    "time_zone": _time_zone,
+    "key_encryption_key": _key,
+    "email_domains": _matches(
+        r"[a-z0-9-]+(\.[a-z0-9-]+)+", "must be an exact domain in lower case, no wildcard"
+    ),
+    "cors_origins": _matches(
+        r"https?://[^/*\s]+", "must be an exact origin like https://app.example, never *"
+    ),
+    "trusted_proxies": _network,
+    "oidc_issuers": _HTTP,
+    "idp_admin_url": _HTTP,
+    "egrul_url": _HTTP,
+    "sirene_url": _HTTP,
+    "geo_url": _HTTP,
+    "smtp_url": _url("smtp", "smtps"),
+}
+"""By setting; for a list, the rule of each of its entries."""

@@ -1,0 +1,257 @@
+"""The audit log: every event a leaf of the Merkle tree, found by who, what and when, and proved by tiles."""
+
+from collections.abc import Iterable, Sequence
+from operator import attrgetter
+from typing import Any, NamedTuple
+
+from msgspec import structs
+from psycopg import AsyncConnection, AsyncCursor
+
+from domain.shared import Stored
+from projections.columns import Column, ColumnType
+from projections.leaf import bundle, leaf
+from projections.merkle import HASH, Span, consistency_spans, inclusion_spans, leaf_hash
+from projections.packing import Packed, a_bytes, a_int4, a_int8, a_text, a_ts, a_uuid
+from projections.projection import Batch
+from projections.proofs import Proof
+from projections.tiles import WIDTH, Edge, TileAt, Tiles, edge_of, edge_tiles, hashes, wanted
+
+
+def _column(
+    kind: ColumnType, path: str, *aliases: str, indexed: bool = False, nullable: bool = False
+) -> Column:
+    return Column(type=kind, get=attrgetter(path), aliases=aliases, indexed=indexed, nullable=nullable)
+
+
+COLUMNS = {
+    "position": _column(ColumnType.INTEGER, "position", indexed=True),
+    "event_id": _column(ColumnType.UUID, "event_id"),
+    "stream_id": _column(ColumnType.UUID, "stream_id", "subject", indexed=True),
+    "topic": _column(ColumnType.TEXT, "topic", indexed=True),
+    "recorded_at": _column(ColumnType.INSTANT, "recorded_at", "time", indexed=True),
+    "actor_kind": _column(ColumnType.TEXT, "metadata.actor.kind"),
+    "actor_id": _column(ColumnType.UUID, "metadata.actor.id", "actor", indexed=True),
+    "session_id": _column(ColumnType.UUID, "metadata.session_id", nullable=True),
+    "client_id": _column(ColumnType.UUID, "metadata.client_id", "client", nullable=True),
+    "request_id": _column(ColumnType.TEXT, "metadata.request_id", indexed=True),
+    "cause": _column(ColumnType.UUID, "metadata.cause", nullable=True),
+    "allowed_by": _column(ColumnType.TEXT, "metadata.allowed_by", nullable=True),
+}
+"""What entries can be filtered by."""
+
+_DDL = """
+create table {schema}.audit_entry (
+  position    bigint      primary key,
+  event_id    uuid        not null,
+  stream_id   uuid        not null,
+  version     bigint      not null,
+  topic       text        collate "C" not null,
+  recorded_at timestamptz not null,
+  actor_kind  text        collate "C" not null,
+  actor_id    uuid        not null,
+  session_id  uuid,
+  client_id   uuid,
+  request_id  text        collate "C" not null,
+  cause       uuid,
+  allowed_by  text        collate "C",
+  leaf_hash   bytea       not null
+);
+create index on {schema}.audit_entry (stream_id, position);
+create index on {schema}.audit_entry (actor_id, position);
+create index on {schema}.audit_entry (topic, position);
+create index on {schema}.audit_entry (request_id, position);
+create index on {schema}.audit_entry (recorded_at, position);
+create trigger entries_are_for_ever before update or delete or truncate on {schema}.audit_entry
+  for each statement execute function public.refuse_change();
+
+create table {schema}.audit_tile (
+  level  int    not null,
+  number bigint not null,
+  width  int    not null check (octet_length(hashes) = width * 32),
+  hashes bytea  not null,
+  primary key (level, number)
+);
+alter table {schema}.audit_tile alter hashes set storage external;
+create trigger tiles_only_grow before update on {schema}.audit_tile
+  for each row when (new.width <= old.width) execute function public.refuse_change();
+create trigger tiles_are_for_ever before delete or truncate on {schema}.audit_tile
+  for each statement execute function public.refuse_change();
+"""
+_ENTRIES = """
+insert into {schema}.audit_entry select * from unnest(
+  %b::bigint[], %b::uuid[], %b::uuid[], %b::bigint[], %b::text[], %b::timestamptz[], %b::text[],
+  %b::uuid[], %b::uuid[], %b::uuid[], %b::text[], %b::uuid[], %b::text[], %b::bytea[])
+"""
+_TILES = """
+insert into {schema}.audit_tile select * from unnest(%b::int[], %b::bigint[], %b::int[], %b::bytea[])
+  on conflict (level, number) do update set width = excluded.width, hashes = excluded.hashes
+"""
+_STORED = "s.notification_id, s.event_id, s.originator_id, s.originator_version, s.topic, s.recorded_at, s.metadata, s.state"
+
+
+Asks = AsyncConnection[Any] | AsyncCursor[Any]
+
+
+class NotNext(Exception):
+    """Events that do not follow the last entry: the log cannot have a hole, nor the same leaf twice."""
+
+
+class Entry(Stored, frozen=True, kw_only=True):
+    """A stored event and the hash of its leaf."""
+
+    leaf_hash: bytes
+
+
+class SignedCheckpoint(NamedTuple):
+    size: int
+    note: str
+
+
+class AuditLog:
+    """Writes entries and tiles; keeps the tree's right edge in memory as long as the tiles agree with it."""
+
+    name = "audit_log"
+    version = 1
+    tables = ("audit_entry", "audit_tile")
+
+    def __init__(self) -> None:
+        self._edges: dict[str, Edge] = {}
+
+    def ddl(self, schema: str) -> str:
+        return _DDL.format(schema=schema)
+
+    async def apply(self, cursor: AsyncCursor[Any], schema: str, batch: Batch) -> None:
+        size = await tree_size(cursor, schema)
+        if [event.position for event in batch] != list(range(size + 1, size + 1 + len(batch))):
+            raise NotNext(f"entry {size + 1} is next, not {batch[0].position} to {batch[-1].position}")
+        edge = self._edges.get(schema)
+        if edge is None or edge.size != size:
+            edge = edge_of(size, await read_tiles(cursor, edge_tiles(size), schema))
+        leaves = [leaf_hash(leaf(event)) for event in batch]
+        edge, changed = edge.grown(leaves)
+        await cursor.execute(
+            _ENTRIES.format(schema=schema).encode(), _entry_rows(batch, leaves), prepare=True
+        )
+        await cursor.execute(_TILES.format(schema=schema).encode(), _tile_rows(changed), prepare=True)
+        self._edges[schema] = edge
+
+
+projection = AuditLog()
+
+
+def _entry_rows(batch: Batch, leaves: Sequence[bytes]) -> tuple[Packed, ...]:
+    metadata = [event.metadata for event in batch]
+    return (
+        a_int8(event.position for event in batch),
+        a_uuid(event.event_id for event in batch),
+        a_uuid(event.stream_id for event in batch),
+        a_int8(event.version for event in batch),
+        a_text(event.topic for event in batch),
+        a_ts(event.recorded_at for event in batch),
+        a_text(m.actor.kind for m in metadata),
+        a_uuid(m.actor.id for m in metadata),
+        a_uuid(m.session_id for m in metadata),
+        a_uuid(m.client_id for m in metadata),
+        a_text(m.request_id for m in metadata),
+        a_uuid(m.cause for m in metadata),
+        a_text(m.allowed_by for m in metadata),
+        a_bytes(leaves),
+    )
+
+
+def _tile_rows(tiles: Tiles) -> tuple[Packed, ...]:
+    return (
+        a_int4(at.level for at in tiles),
+        a_int8(at.number for at in tiles),
+        a_int4(len(row) // HASH for row in tiles.values()),
+        a_bytes(list(tiles.values())),
+    )
+
+
+async def tree_size(cursor: Asks, schema: str = "read") -> int:
+    """How many entries have their leaf in the tree."""
+    last = f"select number * {WIDTH} + width from {schema}.audit_tile where level = 0 order by number desc limit 1"
+    row = await (await cursor.execute(last.encode(), prepare=True)).fetchone()
+    return int(row[0]) if row else 0
+
+
+async def read_tiles(cursor: Asks, at: Iterable[TileAt], schema: str = "read") -> dict[TileAt, bytes]:
+    """Those of the tiles that there are, each as wide as it is by now."""
+    levels, numbers = zip(*at, strict=True) if (at := tuple(at)) else ((), ())
+    query = (
+        f"select t.level, t.number, t.hashes from unnest(%b::int[], %b::bigint[]) as w(level, number)"
+        f" join {schema}.audit_tile t using (level, number)"
+    )
+    rows = await cursor.execute(query.encode(), (a_int4(levels), a_int8(numbers)), prepare=True, binary=True)
+    return {TileAt(level, number): row for level, number, row in await rows.fetchall()}
+
+
+async def span_hashes(cursor: Asks, spans: Sequence[Span], schema: str = "read") -> list[bytes]:
+    """The hash of each span of the tree. Raises KeyError when the tree does not reach so far."""
+    return hashes(spans, await read_tiles(cursor, wanted(spans), schema))
+
+
+async def tile(cursor: Asks, at: TileAt, width: int) -> bytes | None:
+    """A tile as C2SP tlog-tiles serves it; a partial one is cut to any width it has reached."""
+    row = (await read_tiles(cursor, [at])).get(at, b"")[: width * HASH]
+    return row if len(row) == width * HASH else None
+
+
+async def stored_events(cursor: Asks, first: int, last: int) -> list[Stored]:
+    """The events of these positions, in order, both ends included."""
+    query = f"select {_STORED} from stored_events s where notification_id between %s and %s order by 1"
+    rows = await cursor.execute(query.encode(), (first, last), prepare=True, binary=True)
+    return [_stored(row) for row in await rows.fetchall()]
+
+
+async def entry_bundle(cursor: Asks, number: int, width: int) -> bytes | None:
+    """The leaves under a level 0 tile, as C2SP tlog-tiles serves them."""
+    first = number * WIDTH + 1
+    events = await stored_events(cursor, first, first + width - 1)
+    return bundle(leaf(event) for event in events) if len(events) == width else None
+
+
+async def entries(cursor: Asks, positions: Sequence[int]) -> list[Entry]:
+    """The entries of these positions, in that order; what is not in the tree yet is left out."""
+    query = (
+        f"select {_STORED}, leaf_hash from unnest(%b::bigint[]) with ordinality as w(position, ord)"
+        " join read.audit_entry e using (position) join stored_events s on s.notification_id = position order by ord"
+    )
+    rows = await cursor.execute(query.encode(), (a_int8(positions),), prepare=True, binary=True)
+    return [Entry(**structs.asdict(_stored(row)), leaf_hash=row[8]) for row in await rows.fetchall()]
+
+
+async def signed_checkpoint(cursor: Asks) -> SignedCheckpoint | None:
+    """The newest; None before the first."""
+    query = b"select size, note from audit.checkpoints where note is not null order by size desc limit 1"
+    row = await (await cursor.execute(query, prepare=True)).fetchone()
+    return SignedCheckpoint(*row) if row else None
+
+
+async def inclusion_proof(cursor: Asks, position: int) -> Proof | None:
+    """That the entry is in the tree of the newest checkpoint; None when that does not cover it."""
+    signed = await signed_checkpoint(cursor)
+    if signed is None or not 1 <= position <= signed.size:
+        return None
+    path = await span_hashes(cursor, inclusion_spans(position - 1, signed.size))
+    return Proof(index=position - 1, path=tuple(path), checkpoint=signed.note)
+
+
+async def consistency_proof(cursor: Asks, old: int, new: int) -> list[bytes] | None:
+    """That the first `old` entries are the beginning of the first `new`; None when there are fewer."""
+    if not 0 <= old <= new <= await tree_size(cursor):
+        return None
+    return await span_hashes(cursor, consistency_spans(old, new))
+
+
+def _stored(row: Sequence[Any]) -> Stored:
+    return Stored(
+        position=row[0],
+        event_id=row[1],
+        stream_id=row[2],
+        version=row[3],
+        topic=row[4],
+        recorded_at=row[5],
+        meta=row[6],
+        state=row[7],
+    )

@@ -1,0 +1,206 @@
+"""What a projection is to the engine that drives it, and the one shape most read models have: a fold, one row per record."""
+
+import pkgutil
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from functools import cached_property
+from importlib import import_module
+from typing import Any, Generic, Protocol, TypeVar, get_args, get_type_hints, runtime_checkable
+from uuid import UUID
+
+import msgspec
+from psycopg import AsyncCursor
+
+import projections
+from domain.shared import E, Event, Recorded
+from projections import columns as table
+from projections.columns import Column
+from projections.packing import a_uuid, array_type, column
+
+Batch = Sequence[Recorded[Event]]
+"""Events in position order, without a hole."""
+
+
+@runtime_checkable
+class Projection(Protocol):
+    """A part of what is known, derived from the events alone, so it can be thrown away and built again.
+
+    A change of `ddl` or of what `apply` writes needs a new `version`; the table is then built beside and swapped in.
+    """
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def version(self) -> int: ...
+
+    @property
+    def tables(self) -> tuple[str, ...]:
+        """Every table it owns, without the schema."""
+        ...
+
+    def ddl(self, schema: str) -> str:
+        """The statements that make its tables in `schema`."""
+        ...
+
+    async def apply(self, cursor: AsyncCursor[Any], schema: str, batch: Batch) -> None:
+        """Write what follows from the batch, in the caller's transaction. Events it does not know pass by."""
+        ...
+
+
+def discover() -> dict[str, Projection]:
+    """Every projection there is, by name: each object at the top of a module here that keeps the contract.
+
+    Raises ValueError when two have one name or own one table.
+    """
+    found: dict[str, Projection] = {}
+    for module in sorted(pkgutil.iter_modules(projections.__path__), key=lambda m: m.name):
+        for value in vars(import_module(f"projections.{module.name}")).values():
+            if isinstance(value, Projection) and not isinstance(value, type):
+                if found.setdefault(value.name, value) is not value:
+                    raise ValueError(f"two projections are named {value.name}")
+    owned = [each for projection in found.values() for each in projection.tables]
+    if len(owned) != len(set(owned)):
+        raise ValueError("two projections own one table")
+    return found
+
+
+class View(Protocol):
+    """What a fold makes of a record; `version` and `position` are those of the last event it took in."""
+
+    @property
+    def id(self) -> UUID: ...
+    @property
+    def version(self) -> int: ...
+    @property
+    def position(self) -> int: ...
+    @property
+    def created_at(self) -> datetime: ...
+    @property
+    def updated_at(self) -> datetime: ...
+    @property
+    def archived(self) -> bool: ...
+
+
+V = TypeVar("V", bound=View)
+
+_FIXED = {
+    "id": "uuid",
+    "version": "bigint",
+    "position": "bigint",
+    "created_at": "timestamptz",
+    "updated_at": "timestamptz",
+    "archived": "boolean",
+    "view": "bytea",
+}
+
+
+def stream_of(recorded: Recorded[Any]) -> UUID:
+    return recorded.stream_id
+
+
+class Fold(Generic[V]):
+    """A read model whose rows are pure folds: `view = fold(view, recorded)`, the row written as a whole.
+
+    Which events it takes is what the annotation of `fold`'s second parameter names, `Recorded[Added | Changed]`. A
+    fold that answers None has no row, or gives it up. `key` tells which record an event is about.
+    """
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        version: int,
+        view: type[V],
+        columns: Mapping[str, Column],
+        fold: Callable[[V | None, Recorded[E]], V | None],
+        key: Callable[[Recorded[E]], UUID] = stream_of,
+    ) -> None:
+        self.name = name
+        self.version = version
+        self.tables = (name,)
+        self.view = view
+        self.columns = columns
+        self._fold: Callable[[V | None, Recorded[Any]], V | None] = fold
+        self._key: Callable[[Recorded[Any]], UUID] = key
+        self._takes = _events_of(fold)
+        self._encode = msgspec.json.Encoder(order="deterministic").encode
+        self._decode = msgspec.json.Decoder(view).decode
+
+    def ddl(self, schema: str) -> str:
+        return table.ddl(schema, self.name, self.columns)
+
+    def replay(self, events: Iterable[Recorded[Any]]) -> V | None:
+        """The view after these events of one record: time travel, without the table."""
+        return self._after(None, [each for each in events if isinstance(each.event, self._takes)])
+
+    def steps(self, events: Iterable[Recorded[Any]]) -> Iterator[V | None]:
+        """The view after each of these events of one record."""
+        view: V | None = None
+        for recorded in events:
+            view = self._after(view, [recorded] if isinstance(recorded.event, self._takes) else ())
+            yield view
+
+    async def apply(self, cursor: AsyncCursor[Any], schema: str, batch: Batch) -> None:
+        touched: dict[UUID, list[Recorded[Any]]] = {}
+        for recorded in batch:
+            if isinstance(recorded.event, self._takes):
+                touched.setdefault(self._key(recorded), []).append(recorded)
+        if not touched:
+            return
+        place = f'"{schema}"."{self.name}"'
+        find = f"select id, view from {place} where id = any(%b::uuid[])".encode()
+        await cursor.execute(find, [a_uuid(touched)], prepare=True, binary=True)
+        before = {key: self._decode(view) for key, view in await cursor.fetchall()}
+        after = {key: self._after(before.get(key), events) for key, events in touched.items()}
+        if kept := [view for view in after.values() if view is not None]:
+            await cursor.execute(
+                self._upsert.replace(b"@", place.encode(), 1), self._rows(kept), prepare=True
+            )
+        if gone := [key for key in before if after[key] is None]:
+            await cursor.execute(f"delete from {place} where id = any(%b::uuid[])".encode(), [a_uuid(gone)])
+
+    def _after(self, view: V | None, events: Iterable[Recorded[Any]]) -> V | None:
+        for recorded in events:
+            view = self._fold(view, recorded)
+        return view
+
+    @cached_property
+    def _types(self) -> dict[str, str]:
+        return {**_FIXED, **table.physical(self.columns)}
+
+    @cached_property
+    def _upsert(self) -> bytes:
+        names = [f'"{name}"' for name in self._types]
+        arrays = ", ".join(f"%b::{array_type(sql)}" for sql in self._types.values())
+        casts = ", ".join(f"u.{name}::{sql}" for name, sql in zip(names, self._types.values(), strict=True))
+        changed = ", ".join(f"{name} = excluded.{name}" for name in names if name != '"id"')
+        return (
+            f"insert into @ ({', '.join(names)}) select {casts} from unnest({arrays}) as u({', '.join(names)})"
+            f" on conflict (id) do update set {changed}"
+        ).encode()
+
+    def _rows(self, views: Sequence[V]) -> list[bytes]:
+        rows = [
+            (v.id, v.version, v.position, v.created_at, v.updated_at, v.archived, self._encode(v))
+            + table.values(self.columns, v)
+            for v in views
+        ]
+        return [
+            column(sql, values)
+            for sql, values in zip(self._types.values(), zip(*rows, strict=True), strict=True)
+        ]
+
+
+def _events_of(fold: Callable[..., Any]) -> tuple[type[Event], ...]:
+    """The event classes named by the annotation of the parameter that takes the recorded event."""
+    hints = get_type_hints(fold)
+    hints.pop("return", None)
+    named = [argument for hint in hints.values() for argument in get_args(hint)]
+    unions = [get_args(argument) or (argument,) for argument in named]
+    events = tuple(c for union in unions for c in union if isinstance(c, type) and issubclass(c, Event))
+    if not events:
+        raise TypeError(
+            f"{fold.__name__} names no event: annotate its second parameter, Recorded[Added | Changed]"
+        )
+    return events

@@ -1,0 +1,83 @@
+"""Sessions as their owner looks them over: which device, from where, since when."""
+
+from datetime import datetime
+from operator import attrgetter
+from typing import assert_never
+from uuid import UUID
+
+import msgspec
+from msgspec import Struct
+
+from domain.session.events import SessionClosed, SessionEvent, SessionOpened, SessionProved
+from domain.shared import Recorded
+from projections.columns import Column, ColumnType
+from projections.lists import Listing
+from projections.projection import Fold
+
+
+class Session(Struct, frozen=True, kw_only=True):
+    """One sign-in. `device` and `address` are as seen when it was opened."""
+
+    id: UUID
+    version: int
+    position: int
+    state: str
+    created_at: datetime
+    updated_at: datetime
+    user_id: UUID
+    device: str | None
+    address: str | None
+    transport: str
+    proved_at: datetime
+    expires_at: datetime
+
+    @property
+    def archived(self) -> bool:
+        return False
+
+
+COLUMNS = {
+    "user_id": Column(type=ColumnType.UUID, get=attrgetter("user_id"), nullable=False),
+    "state": Column(
+        type=ColumnType.TEXT,
+        get=attrgetter("state"),
+        choices=("open", "closed"),
+        nullable=False,
+        indexed=False,
+    ),
+}
+
+
+def fold(view: Session | None, recorded: Recorded[SessionEvent]) -> Session:
+    event = recorded.event
+    if isinstance(event, SessionOpened):
+        origin = recorded.metadata.origin
+        return Session(
+            id=recorded.stream_id,
+            version=recorded.version,
+            position=recorded.position,
+            state="open",
+            created_at=recorded.recorded_at,
+            updated_at=recorded.recorded_at,
+            user_id=event.user_id,
+            device=origin.agent if origin else None,
+            address=origin.address if origin else None,
+            transport=event.transport,
+            proved_at=event.opened_at,
+            expires_at=event.expires_at,
+        )
+    assert view is not None
+    after = msgspec.structs.replace(
+        view, version=recorded.version, position=recorded.position, updated_at=recorded.recorded_at
+    )
+    match event:
+        case SessionProved():
+            return msgspec.structs.replace(after, proved_at=event.proved_at)
+        case SessionClosed():
+            return msgspec.structs.replace(after, state="closed")
+        case _:
+            assert_never(event)
+
+
+SESSIONS = Fold(name="session", version=1, view=Session, columns=COLUMNS, fold=fold)
+LISTING = Listing(name="session", view=Session, columns=COLUMNS)

@@ -1,0 +1,22 @@
+"""The API as its callers meet it, in this process."""
+
+from collections.abc import AsyncIterator
+
+import httpx
+import pytest
+
+from tests import servers, serving
+
+
+@pytest.fixture
+async def stranger(dsn: str, nats_server: servers.Nats) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of the API, in this process, that has not signed in."""
+    async with serving.served(serving.settings(dsn, nats_server.url)) as client:
+        yield client
+
+
+@pytest.fixture
+async def client(stranger: httpx.AsyncClient) -> httpx.AsyncClient:
+    """The same, signed in as the administrator."""
+    stranger.headers.update(await serving.sign_in(stranger))
+    return stranger

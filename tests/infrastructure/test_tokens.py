@@ -1,0 +1,281 @@
+"""Access tokens: only one of our own, in its one form, for this very API, in its ten minutes."""
+
+import asyncio
+import base64
+import json
+import time
+from datetime import UTC, datetime, timedelta
+from uuid import uuid4
+
+import jwt
+import msgspec
+import psycopg
+import pytest
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from infrastructure import signing_keys
+from infrastructure.personal_data import Wrapping
+from infrastructure.signing_keys import KeyRing, public_jwk, thumbprint
+from infrastructure.tokens import InvalidToken, Tokens
+
+pytestmark = pytest.mark.anyio
+ISSUER = "https://chancery.example"
+WRAPPING = Wrapping(bytes(32))
+
+
+@pytest.fixture
+async def tokens(dsn):
+    return await Tokens.open(dsn, WRAPPING, issuer=ISSUER)
+
+
+def b64(raw: bytes | str) -> str:
+    return base64.urlsafe_b64encode(raw.encode() if isinstance(raw, str) else raw).decode().rstrip("=")
+
+
+def parts(token):
+    """Header, claims and signature, the first two as values."""
+    header, claims, signature = token.split(".")
+    return *(json.loads(base64.urlsafe_b64decode(each + "==")) for each in (header, claims)), signature
+
+
+def issued(tokens, **changes):
+    return tokens.issue(uuid4(), uuid4(), datetime.now(UTC), **changes)
+
+
+def signed(tokens, header=None, claims=None, without=()):
+    """Signed by our own key, whatever stands in it. `claims` may be raw text."""
+    kid, key = tokens.ring.signer
+    own_header, own_claims, _ = parts(issued(tokens))
+    header = json.dumps({**own_header, **(header or {})}) if not isinstance(header, str) else header
+    if not isinstance(claims, str):
+        claims = json.dumps({k: v for k, v in {**own_claims, **(claims or {})}.items() if k not in without})
+    message = f"{b64(header)}.{b64(claims)}".encode()
+    return f"{message.decode()}.{b64(jwt.algorithms.ECAlgorithm(jwt.algorithms.ECAlgorithm.SHA256).sign(message, key))}"
+
+
+def refused(tokens, token):
+    with pytest.raises(InvalidToken) as error:
+        tokens.verify(token)
+    assert token[:40] not in str(error.value) or len(token) < 5
+    return str(error.value)
+
+
+async def test_an_issued_token_says_whose_it_is_and_nothing_of_rights(tokens):
+    user, session, proved = uuid4(), uuid4(), datetime.now(UTC)
+    token = tokens.issue(user, session, proved)
+    said = tokens.verify(token)
+    assert (said.user_id, said.session_id) == (user, session)
+    header, claims, _ = parts(token)
+    assert header == {"typ": "at+jwt", "alg": "ES256", "kid": tokens.ring.signer[0]}
+    assert claims.keys() == {"iss", "sub", "aud", "exp", "iat", "nbf", "jti", "sid", "client_id", "auth_time"}
+    assert claims["exp"] - claims["iat"] == 600
+    assert claims["auth_time"] == int(proved.timestamp())
+    assert len(claims["jti"]) == 32
+
+
+async def test_a_stranger_verifies_with_the_published_keys(tokens):
+    published = jwt.PyJWKSet.from_json(tokens.ring.jwks.decode())
+    token = issued(tokens)
+    key = published[parts(token)[0]["kid"]]
+    assert jwt.decode(token, key, audience=f"{ISSUER}/api/v1", issuer=ISSUER)["sid"]
+    (jwk,) = json.loads(tokens.ring.jwks)["keys"]
+    assert jwk.keys() == {"crv", "kty", "x", "y", "kid", "use", "alg"}, "and no secret among them"
+
+
+def test_a_key_is_named_by_its_thumbprint():
+    # RFC 7638 3.1 has an RSA key; the same rule over its three required members.
+    n = (
+        "0vx7agoebGcQSuuPiLJXZptN9nndrQmbXEps2aiAFbWhM78LhWx4cbbfAAtVT86zwu1RK7aPFFxuhDR1L6tSoc_BJECPebWKRXjBZCiF"
+        "V4n3oknjhMstn64tZ_2W-5JsGY4Hc5n9yBXArwl93lqt7_RN5w6Cf0h4QyQ5v-65YGjQR0_FDW2QvzqY368QQMicAtaSqzs8KJZgnYb9c"
+        "7d0zgdAZHzu6qMQvRL5hajrn1n91CbOpbISD08qNLyrdkt-bFTWhAI4vMQFh6WeZu0fM4lFd2NcRwr3XPksINHaQ-G_xBniIqbw0Ls1jF"
+        "44-csFCur-kEgU8awapJzKnqDKgw"
+    )
+    assert thumbprint({"kty": "RSA", "n": n, "e": "AQAB"}) == "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs"
+    assert list(public_jwk(generate_private_key(SECP256R1()).public_key())) == ["crv", "kty", "x", "y"]
+
+
+async def test_no_algorithm_but_ours(tokens):
+    header, claims, signature = issued(tokens).split(".")
+    for alg in ("none", "NonE", "HS256", "ES384", "RS256", "", None, ["ES256"]):
+        forged = b64(json.dumps({"typ": "at+jwt", "alg": alg, "kid": tokens.ring.signer[0]}))
+        refused(tokens, f"{forged}.{claims}.{signature}")
+        refused(tokens, f"{forged}.{claims}.")
+    public = tokens.ring.public[tokens.ring.signer[0]].public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    mac = jwt.algorithms.HMACAlgorithm(jwt.algorithms.HMACAlgorithm.SHA256)
+    message = f"{b64(json.dumps({'typ': 'at+jwt', 'alg': 'HS256', 'kid': tokens.ring.signer[0]}))}.{claims}"
+    refused(tokens, f"{message}.{b64(mac.sign(message.encode(), public))}")
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        {"typ": "JWT"},
+        {"typ": "rt+jwt"},
+        {"typ": None},
+        {"crit": ["x"]},
+        {"b64": False},
+        {"jku": "http://127.0.0.1:1/keys"},
+        {"x5u": "http://127.0.0.1:1/keys"},
+        {"x5c": ["MIIB"]},
+        {"jwk": {"kty": "EC"}},
+        {"kid": "../../etc/passwd"},
+        {"kid": "' or 1=1"},
+        {"kid": ["a"]},
+        '{"alg":"ES256","typ":"at+jwt"}',
+        '["ES256"]',
+    ],
+    ids=str,
+)
+async def test_a_header_is_ours_to_the_letter(tokens, header):
+    refused(tokens, signed(tokens, header=header))
+
+
+@pytest.mark.parametrize(
+    "claims",
+    [
+        {"iss": ISSUER + "/"},
+        {"iss": ISSUER.upper()},
+        {"iss": [ISSUER]},
+        {"aud": "https://other.example"},
+        {"aud": [f"{ISSUER}/api/v1"]},
+        {"aud": [f"{ISSUER}/api/v1", "https://other.example"]},
+        {"sub": "not a uuid"},
+        {"sub": 7},
+        {"exp": True},
+        {"exp": str(int(time.time()) + 60)},
+        {"exp": time.time() + 60},
+        {"exp": 10**40},
+        {"exp": int(time.time()) - 31},
+        {"nbf": int(time.time()) + 40},
+        {"iat": int(time.time()) + 3600},
+        {"jti": 5},
+        "[]",
+        "null",
+        '{"exp":NaN}',
+        '{"exp":1e400}',
+        '{"exp":Infinity}',
+        "[" * 4000,
+        '{"a":' * 600 + "1" + "}" * 600,
+        '{"exp":' + "9" * 5000 + "}",
+        "\ufeff{}",
+    ],
+    ids=lambda claims: str(claims)[:40],
+)
+async def test_a_signature_does_not_excuse_wrong_claims(tokens, claims):
+    token = signed(tokens, claims=claims)
+    begun = time.perf_counter()
+    refused(tokens, token)
+    assert time.perf_counter() - begun < 0.05
+
+
+@pytest.mark.parametrize(
+    "claim", ["iss", "sub", "aud", "exp", "iat", "nbf", "jti", "sid", "client_id", "auth_time"]
+)
+async def test_every_claim_is_required(tokens, claim):
+    assert tokens.verify(signed(tokens))
+    refused(tokens, signed(tokens, without=(claim,)))
+    refused(tokens, signed(tokens, claims={claim: None}))
+
+
+async def test_a_key_twice_is_refused(tokens):
+    _, claims, _ = parts(issued(tokens))
+    text = json.dumps(claims)
+    assert tokens.verify(signed(tokens, claims=text))
+    assert "twice" in refused(tokens, signed(tokens, claims=f'{text[:-1]},"sub":"{uuid4()}"}}'))
+    header = json.dumps({"alg": "ES256", "typ": "at+jwt", "kid": tokens.ring.signer[0]})
+    assert "twice" in refused(tokens, signed(tokens, header=f'{header[:-1]},"alg":"ES256"}}'))
+
+
+async def test_there_is_one_spelling_of_a_token(tokens):
+    token = issued(tokens)
+    assert tokens.verify(token)
+    twin = token[:-1] + chr(ord(token[-1]) + 1)  # other bits behind the last byte
+    for other in (token + "==", token + "\n", token + " ", " " + token, token + ".", token.replace(".", "%2E"), twin):
+        refused(tokens, other)
+    for other in ("", ".", "..", "a.b", "a.b.c.d", "é.é.é", "\0.\0.\0", token[:-4], "a" * 1_000_000):
+        refused(tokens, other)
+
+
+async def test_a_changed_byte_anywhere_is_seen(tokens):
+    token = issued(tokens)
+    for place in range(0, len(token), 7):
+        changed = "A" if token[place] != "A" else "B"
+        refused(tokens, token[:place] + changed + token[place + 1 :])
+
+
+async def test_a_token_ends_with_its_time_even_when_it_is_remembered(tokens, monkeypatch):
+    token = issued(tokens)
+    expires_at = tokens.verify(token).expires_at
+    assert tokens.verify(token) is tokens.verify(token), "remembered"
+    monkeypatch.setattr(time, "time", lambda: expires_at + 29.0)
+    assert tokens.verify(token)
+    monkeypatch.setattr(time, "time", lambda: expires_at + 30.0)
+    assert refused(tokens, token) == "expired"
+    refused(tokens, issued(tokens, now=datetime.now(UTC) - timedelta(seconds=631)))
+
+
+async def test_a_foreign_installations_token_is_refused_and_no_flood_of_key_ids_is_looked_up(tokens, database, dsn):
+    foreign = KeyRing(dsn, Wrapping(b"k" * 32))
+    key = generate_private_key(SECP256R1())
+    foreign._signer = (thumbprint(public_jwk(key.public_key())), key)
+    looks = []
+    tokens.ring._wanted.set = lambda: looks.append(1)
+    for _ in range(300):
+        refused(tokens, Tokens(foreign, issuer=ISSUER).issue(uuid4(), uuid4(), datetime.now(UTC)))
+    assert looks == [1], "once in thirty seconds, for all of them"
+
+
+async def test_processes_that_start_at_once_agree_on_the_first_key(dsn):
+    rings = [KeyRing(dsn, WRAPPING) for _ in range(6)]
+    await asyncio.gather(*(ring.open() for ring in rings))
+    assert len({ring.signer[0] for ring in rings}) == 1
+    assert len({ring.jwks for ring in rings}) == 1
+
+
+async def test_another_process_knows_a_rotated_key_and_forgets_a_compromised_one(dsn, tokens, monkeypatch):
+    monkeypatch.setattr(signing_keys, "EVERY", 0.02)
+    other = await Tokens.open(dsn, WRAPPING, issuer=ISSUER)
+    old = issued(tokens)
+    assert other.verify(old)
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        connection.execute("update signing_keys set state = 'retiring'")
+        rotated = await Tokens.open(dsn, WRAPPING, issuer=ISSUER)
+        new = issued(rotated)
+        assert parts(new)[0]["kid"] != parts(old)[0]["kid"]
+        refused(other, new)
+        watching = asyncio.create_task(other.run())
+        try:
+            await until(lambda: len(other.ring.public) == 2)
+            assert other.verify(new)
+            assert other.verify(old), "a retiring key still verifies"
+            assert len(json.loads(other.ring.jwks)["keys"]) == 2
+            connection.execute("update signing_keys set state = 'compromised' where kid = %s", (parts(old)[0]["kid"],))
+            await until(lambda: len(other.ring.public) == 1)
+            refused(other, old)
+            assert other.verify(new)
+        finally:
+            watching.cancel()
+            await asyncio.wait([watching])
+
+
+async def test_a_planted_key_signs_nothing(dsn, tokens):
+    """Who can write the table but has no key-encryption key cannot make a key of his own be believed."""
+    jwk = public_jwk(generate_private_key(SECP256R1()).public_key())
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        connection.execute(
+            "insert into signing_keys (kid, wrapped, public_jwk, state) "
+            "select %s, wrapped, %s, 'active' from signing_keys",
+            (thumbprint(jwk), msgspec.json.encode(jwk).decode()),
+        )
+    with pytest.raises(InvalidTag):
+        await Tokens.open(dsn, WRAPPING, issuer=ISSUER)
+
+
+async def until(condition):
+    for _ in range(1000):
+        if condition():
+            return
+        await asyncio.sleep(0.005)
+    raise AssertionError("it did not come about")

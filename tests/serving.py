@@ -1,0 +1,79 @@
+"""The API in the test's own loop, on a real database; its read models follow before every question."""
+
+import base64
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+import httpx
+
+from api.app import edge_of
+from infrastructure.bootstrap import System, running
+from infrastructure.passwords import Passwords
+from infrastructure.postgres import connect
+from infrastructure.settings import Settings
+from projections.projection import discover
+from workers import checkpoint
+
+ADMIN, PASSWORD = "admin@example.org", "correct horse battery staple"
+
+
+def settings(dsn: str, nats_url: str, **changed: object) -> Settings:
+    return Settings(
+        database_url=dsn,
+        nats_url=nats_url,
+        key_encryption_key=base64.b64encode(bytes(32)).decode(),
+        admin_email=ADMIN,
+        admin_password=PASSWORD,
+        public_url="http://testserver",
+        **changed,
+    )
+
+
+class Following(httpx.ASGITransport):
+    """Brings every read model to the log's head before a GET, so that a test need not wait. `follows = False`: it lags."""
+
+    follows = True
+
+    def __init__(self, app: object, follow: Callable[[], Awaitable[None]]) -> None:
+        super().__init__(app)  # type: ignore[arg-type]
+        self._follow = follow
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        if request.method == "GET" and self.follows:
+            await self._follow()
+        return await super().handle_async_request(request)
+
+
+@asynccontextmanager
+async def served(with_settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of a whole API with one administrator; nobody is signed in yet."""
+    async with running(with_settings) as system, await connect(with_settings.database_url) as connection:
+        await system.users.ensure_admin(ADMIN, await hashed())
+
+        async def follow() -> None:
+            for projection in discover().values():
+                await checkpoint.begin(connection, projection, "read")
+                at = await checkpoint.load(connection, projection.name, "read")
+                while stored := await system.log.read(at.position, 500):
+                    at = await checkpoint.advance(
+                        connection, projection, "read", at, await system.log.open(stored)
+                    )
+
+        transport = Following(edge_of(system), follow)
+        async with httpx.AsyncClient(transport=transport, base_url="http://testserver/api/v1") as client:
+            yield client
+
+
+async def sign_in(client: httpx.AsyncClient, login: str = ADMIN, password: str = PASSWORD) -> dict[str, str]:
+    """The header that says who asks."""
+    answer = await client.post("/auth/login", json={"login": login, "password": password})
+    assert answer.status_code == 200, answer.text
+    return {"Authorization": f"Bearer {answer.json()['access_token']}"}
+
+
+async def hashed(password: str = PASSWORD) -> str:
+    passwords = Passwords()
+    try:
+        return await passwords.hash(password)
+    finally:
+        passwords.close()

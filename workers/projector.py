@@ -1,0 +1,122 @@
+"""Drives one projection: events in order, a batch and its checkpoint in one transaction, loud at the first failure."""
+
+import asyncio
+
+import psycopg
+import structlog
+
+from infrastructure.event_log import EventLog
+from infrastructure.nats import Nats, projected
+from infrastructure.postgres import PROJECTOR
+from infrastructure.role import UNREACHABLE, Connection, hold
+from infrastructure.tasks import end
+from projections.projection import Batch, Projection
+from workers import checkpoint
+from workers.checkpoint import Checkpoint, Moved
+from workers.epoch import EpochMismatch
+from workers.feed import Feed
+
+BATCH = 500
+LONGEST_PAUSE = 60.0
+PLACE = "read"
+
+log = structlog.get_logger()
+
+
+class Projector:
+    """One projection's worker. `pause` is the first wait in seconds after a failure; each next one is twice as long."""
+
+    def __init__(
+        self, projection: Projection, log: EventLog, feed: Feed, nats: Nats, *, pause: float = 1.0
+    ) -> None:
+        self._projection, self._log, self._feed, self._nats = projection, log, feed, nats
+        self._pause = pause
+
+    async def run(self, url: str) -> None:
+        """Hold the role, or stand by for it, for ever. Raises EpochMismatch."""
+        async with self._feed:
+            await hold(url, self._projection.name, PROJECTOR, self._work)
+
+    async def _work(self, connection: Connection) -> None:
+        while True:
+            try:
+                await self._follow(connection, await self._checkpoint(connection))
+            except Moved as reason:
+                log.warning("projection.moved", projection=self._projection.name, reason=str(reason))
+            except (*UNREACHABLE, EpochMismatch):
+                raise
+            except Exception as error:  # noqa: BLE001 - whatever a handler raises: find its event and say so
+                log.warning("projection.batch_failed", projection=self._projection.name, error=_told(error))
+                await self._crawl(connection)
+
+    async def _follow(self, connection: Connection, at: Checkpoint) -> None:
+        """Batch after batch; the next is read and decoded while this one is written."""
+        coming = asyncio.create_task(self._next(at.position))
+        try:
+            while True:
+                batch = await coming
+                coming = asyncio.create_task(self._next(batch[-1].position))
+                at = await checkpoint.advance(connection, self._projection, PLACE, at, batch)
+                await self._nats.ring(projected(self._projection.name))
+        finally:
+            await end(coming)
+
+    async def _next(self, position: int) -> Batch:
+        return await self._log.open(await self._feed.after(position, BATCH))
+
+    async def _crawl(self, connection: Connection) -> None:
+        """One event at a time from the store, as far as the batch that failed; the one that fails is tried for ever."""
+        at = await self._checkpoint(connection)
+        for stored in await self._log.read(at.position, BATCH):
+            pause = self._pause
+            while at.position < stored.position:
+                try:
+                    batch = await self._log.open([stored])
+                    at = await checkpoint.advance(connection, self._projection, PLACE, at, batch)
+                except (*UNREACHABLE, EpochMismatch, Moved):
+                    raise
+                except Exception as error:
+                    failure = f"event {stored.event_id} at position {stored.position}: {_told(error)}"
+                    await self._stopped(connection, at, failure, pause, error)
+                    pause = min(2 * pause, LONGEST_PAUSE)
+            await self._nats.ring(projected(self._projection.name))
+
+    async def _checkpoint(self, connection: Connection) -> Checkpoint:
+        """Where to go on; the tables are made when there are none. Waits while they are another version's."""
+        name, pause = self._projection.name, self._pause
+        while True:
+            await checkpoint.begin(connection, self._projection, PLACE)
+            at = await checkpoint.load(connection, name, PLACE)
+            if at is None:
+                continue
+            if at.position > await self._log.head():
+                raise EpochMismatch(
+                    f"projection {name} stands at {at.position}, after the store's last event"
+                )
+            if at.version == self._projection.version:
+                return at
+            failure = (
+                f"built by version {at.version}, this is version {self._projection.version}:"
+                f" run chancery projections rebuild {name}"
+            )
+            await self._stopped(connection, at, failure, pause)
+            pause = min(2 * pause, LONGEST_PAUSE)
+
+    async def _stopped(
+        self,
+        connection: Connection,
+        at: Checkpoint,
+        failure: str,
+        pause: float,
+        error: Exception | None = None,
+    ) -> None:
+        await checkpoint.fail(connection, self._projection.name, PLACE, at, failure)
+        log.error("projection.stopped", projection=self._projection.name, failure=failure, exc_info=error)
+        await asyncio.sleep(pause)
+
+
+def _told(error: Exception) -> str:
+    """The error in one line, without the row a database error would show."""
+    if isinstance(error, psycopg.Error):
+        return f"{type(error).__name__} {error.sqlstate}: {error.diag.message_primary}"
+    return f"{type(error).__name__}: {str(error)[:300]}"

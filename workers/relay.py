@@ -1,0 +1,162 @@
+"""Publishes the log to NATS: the stream's sequence is the event's position, and the server refuses any other order."""
+
+import asyncio
+from collections.abc import Sequence
+from uuid import UUID
+
+import msgspec
+import nats.errors
+import structlog
+from nats.aio.msg import Msg
+from nats.js.api import RawStreamMsg, StorageType, StreamConfig, StreamState
+from nats.js.errors import NotFoundError
+
+from domain.shared import Stored
+from infrastructure.event_log import EventLog
+from infrastructure.nats import STREAM, Nats
+from infrastructure.positions import POLL, Positions
+from infrastructure.postgres import RELAY
+from infrastructure.role import Connection, hold
+from projections.leaf import leaf, stored_of
+from workers import epoch
+from workers.epoch import EpochMismatch
+
+BATCH = 500
+ACK_SECONDS = 2.0
+LOOK_SECONDS = 5.0
+"""How often an idle relay looks whether the stream is still what it was."""
+
+REFILL = 100_000
+"""Events put back into an empty stream. Projections read older ones from the store, so the stream need not have them."""
+
+KEPT = 1_000_000
+"""Messages the stream keeps at most."""
+
+EPOCH = "chancery-epoch"
+
+log = structlog.get_logger()
+
+
+class Unacknowledged(Exception):
+    """The server refused a batch, or has not said in time that it has it. It may have it all the same."""
+
+
+class _Ack(msgspec.Struct, frozen=True):
+    seq: int = 0
+    error: dict[str, object] | None = None
+
+
+class Relay:
+    """The one publisher. It keeps no state: what was published is what the stream's last sequence says."""
+
+    def __init__(self, log: EventLog, positions: Positions, nats: Nats) -> None:
+        self._log, self._positions, self._nats = log, positions, nats
+        self._ack: asyncio.Future[Msg] | None = None
+
+    async def run(self, url: str) -> None:
+        """Hold the role, or stand by for it, for ever. Raises EpochMismatch."""
+        await hold(url, "relay", RELAY, self._work)
+
+    async def _work(self, connection: Connection) -> None:
+        while True:
+            if not self._nats.connected:
+                await connection.execute("select")  # the role is only ours while its connection answers
+                await asyncio.sleep(POLL)
+                continue
+            try:
+                await self._publish_from(connection, await self._agree(connection))
+            except (nats.errors.Error, Unacknowledged) as error:
+                log.warning("relay.disturbed", error=str(error) or repr(error))
+                await asyncio.sleep(POLL)
+
+    async def _agree(self, connection: Connection) -> int:
+        """The stream's last position, after making sure that stream and store tell one history. Raises EpochMismatch."""
+        ours = await epoch.current(connection)
+        stream = self._nats.stream
+        try:
+            found = await stream.stream_info(STREAM)
+        except NotFoundError:
+            return await self._create(connection, ours)
+        theirs = (found.config.metadata or {}).get(EPOCH)
+        if theirs != str(ours):
+            raise EpochMismatch(f"the stream is of epoch {theirs}, the store of {ours}")
+        if found.state.messages:
+            await self._compare(stored_of((await self._last()).data or b""))
+        last = _last_sequence(found.state)
+        head = await self._log.head()
+        if last > head:
+            raise EpochMismatch(f"the stream ends at {last}, the store at {head}")
+        return last
+
+    async def _last(self) -> RawStreamMsg:
+        return await self._nats.stream.get_last_msg(STREAM, "events.>")
+
+    async def _compare(self, last: Stored) -> None:
+        known = await self._log.read(last.position - 1, 1)
+        if [(each.position, each.event_id) for each in known] != [(last.position, last.event_id)]:
+            raise EpochMismatch(f"the stream has event {last.event_id} at {last.position}, the store has not")
+
+    async def _create(self, connection: Connection, ours: UUID) -> int:
+        after = max(0, await self._log.head() - REFILL)
+        await connection.execute("select")  # still the relay?
+        await self._nats.stream.add_stream(
+            StreamConfig(
+                name=STREAM,
+                subjects=["events.>"],
+                storage=StorageType.FILE,
+                first_seq=after + 1,
+                max_msgs=KEPT,
+                metadata={EPOCH: str(ours)},
+            )
+        )
+        log.info("relay.stream_created", first=after + 1)
+        return after
+
+    async def _publish_from(self, connection: Connection, last: int) -> None:
+        """Follow the store until the connection to NATS changes or it is time to look at the stream again."""
+        generation, clock = self._nats.generation, asyncio.get_running_loop().time
+        inbox = self._nats.client.new_inbox()
+        subscription = await self._nats.client.subscribe(inbox, cb=self._acknowledged)
+        try:
+            look = clock() + LOOK_SECONDS
+            while self._nats.generation == generation and clock() < look:
+                await connection.execute("select")
+                while batch := await self._log.read(last, BATCH):
+                    await self._publish(batch, inbox)
+                    last = batch[-1].position
+                    await connection.execute("select")
+                await self._positions.beyond(last, POLL)
+        finally:
+            if self._nats.connected:
+                await subscription.unsubscribe()
+
+    async def _publish(self, batch: Sequence[Stored], inbox: str) -> None:
+        """All in one go. Each message names its predecessor, so the last one's acknowledgement vouches for all."""
+        self._ack = asyncio.get_running_loop().create_future()
+        for stored in batch:
+            await self._nats.client.publish(
+                f"events.{stored.topic}",
+                leaf(stored),
+                reply=inbox if stored is batch[-1] else "",
+                headers={
+                    "Nats-Expected-Last-Sequence": str(stored.position - 1),
+                    "Chancery-Event-Id": str(stored.event_id),
+                },
+            )
+        try:
+            async with asyncio.timeout(ACK_SECONDS):
+                answer = await self._ack
+        except TimeoutError:
+            raise Unacknowledged(f"no answer for {batch[-1].position}") from None
+        ack = msgspec.json.decode(answer.data, type=_Ack) if answer.data else _Ack()
+        if ack.error is not None or ack.seq != batch[-1].position:
+            raise Unacknowledged(str(ack.error or answer.headers))
+
+    async def _acknowledged(self, message: Msg) -> None:
+        if self._ack is not None and not self._ack.done():
+            self._ack.set_result(message)
+
+
+def _last_sequence(state: StreamState) -> int:
+    """Of an empty stream too: there the sequence before its first."""
+    return state.last_seq if state.messages or state.last_seq else state.first_seq - 1

@@ -1,0 +1,115 @@
+"""Signs the head of the log, at the latest a second after an append, and never two heads that disagree."""
+
+import asyncio
+from typing import Any, Never
+
+from psycopg import AsyncConnection
+
+from infrastructure.audit_keys import current_signers
+from infrastructure.audit_live import changed_events
+from infrastructure.personal_data import Wrapping
+from infrastructure.postgres import SIGNER
+from infrastructure.role import hold
+from infrastructure.signed_note import sign
+from projections.audit_log import SignedCheckpoint, span_hashes, tree_size
+from projections.merkle import Span
+from projections.proofs import Checkpoint
+
+SIGN_SECONDS = 0.25
+RECHECK_SECONDS = 3600
+"""How long the signer rests after it has compared the whole log with its tiles, some thousand events a second."""
+
+
+class Fork(Exception):
+    """What stands in the database contradicts what was signed: nothing more may be signed until a person has looked."""
+
+
+async def run(url: str, wrapping: Wrapping, origin: str) -> Never:
+    """Hold the signer's role for ever. `origin` names the log at its first start. Raises Fork."""
+
+    async def work(connection: AsyncConnection[Any]) -> None:
+        checked, rests_until = 0, 0.0
+        while True:
+            await sign_once(connection, wrapping, origin)
+            if rests_until < (now := asyncio.get_running_loop().time()):
+                before, checked = checked, await recheck(connection, checked)
+                if before == checked:
+                    checked, rests_until = 0, now + RECHECK_SECONDS
+            await asyncio.sleep(SIGN_SECONDS)
+
+    await hold(url, "signer", SIGNER, work)
+
+
+async def sign_once(
+    connection: AsyncConnection[Any], wrapping: Wrapping, origin: str
+) -> SignedCheckpoint | None:
+    """Sign the tree as far as it is built; None when there is nothing new. Raises Fork."""
+    found = await _unsigned(connection)
+    if found is None:
+        return None
+    size, root = found
+    # The row is there for good before anything is signed, and what it says is what is signed.
+    await connection.execute(
+        "insert into audit.checkpoints (size, root) values (%s, %s) on conflict do nothing", found
+    )
+    row = await (
+        await connection.execute(
+            "select root from audit.checkpoints where size = %s and note is null", (size,)
+        )
+    ).fetchone()
+    if row is None or bytes(row[0]) != root:
+        raise Fork(f"another root of {size} entries stands among the checkpoints")
+    signers = await current_signers(connection, wrapping, origin)
+    checkpoint = Checkpoint(origin=signers[0].verifier.name, size=size, root=root)
+    note = str(sign(checkpoint.text(), signers))
+    await connection.execute(
+        "update audit.checkpoints set note = %s, signed_at = clock_timestamp() where size = %s", (note, size)
+    )
+    return SignedCheckpoint(size, note)
+
+
+async def recheck(connection: AsyncConnection[Any], after: int) -> int:
+    """Compare the next few thousand events with their leaves in the tree; returns the last compared. Raises Fork."""
+    changed, last = await changed_events(connection, after)
+    if changed:
+        raise Fork(f"the stored event {changed[0]} is not the one whose leaf is in the tree")
+    return last
+
+
+async def _unsigned(connection: AsyncConnection[Any]) -> tuple[int, bytes] | None:
+    """Size and root of the tree that is to be signed now, all read in one snapshot. Raises Fork."""
+    async with connection.transaction():
+        await connection.execute("set transaction isolation level repeatable read, read only")
+        head, built, signed = await _rows(connection)
+        if signed and signed[0] > head:
+            raise Fork(f"{signed[0]} entries were signed, and the log has only {head}")
+        size = await tree_size(connection) if built else 0
+        if size == 0 or (signed and signed[0] > size):
+            return None  # not built yet, or being built again
+        if signed is None:
+            return size, (await span_hashes(connection, [Span(0, size)]))[0]
+        before, now = await span_hashes(connection, [Span(0, signed[0]), Span(0, size)])
+        if before != signed[1]:
+            raise Fork(
+                f"the first {signed[0]} entries no longer have the root that stands among the checkpoints"
+            )
+        if not signed[2]:
+            return signed[0], before
+        return (size, now) if size > signed[0] else None
+
+
+async def _rows(connection: AsyncConnection[Any]) -> tuple[int, bool, tuple[int, bytes, bool] | None]:
+    """The log's head, whether the tree's table is there, and the newest checkpoint: size, root, whether signed."""
+    row = await (
+        await connection.execute(
+            "select (select coalesce(max(notification_id), 0) from stored_events),"
+            " to_regclass('read.audit_tile') is not null"
+        )
+    ).fetchone()
+    newest = await (
+        await connection.execute(
+            "select size, root, note is not null from audit.checkpoints order by size desc limit 1"
+        )
+    ).fetchone()
+    assert row is not None
+    return row[0], row[1], newest and (newest[0], bytes(newest[1]), newest[2])

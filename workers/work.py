@@ -1,0 +1,84 @@
+"""`chancery work`: relay, projections and signer as tasks of one process, which lives as long as all of them."""
+
+import asyncio
+import signal
+from collections.abc import Awaitable, Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+import structlog
+
+from infrastructure.bootstrap import wrapping_of
+from infrastructure.event_codec import EventCodec
+from infrastructure.event_log import EventLog
+from infrastructure.logging import configure
+from infrastructure.nats import APPENDED, Nats
+from infrastructure.personal_data import Vault
+from infrastructure.positions import Positions
+from infrastructure.postgres import open_pool
+from infrastructure.settings import Settings
+from infrastructure.tasks import end
+from projections.projection import discover
+from workers import signer
+from workers.feed import Feed
+from workers.projector import Projector
+from workers.relay import Relay
+
+log = structlog.get_logger()
+
+
+async def run(settings: Settings) -> None:
+    """Work until SIGTERM or SIGINT; the roles are free at once for whoever stands by. SystemExit(1) when a task dies."""
+    configure(settings.log_format)
+    url, wrapping = settings.database_url, wrapping_of(settings)
+    projections = discover()
+    pool = await open_pool(url, size=len(projections) + 2, name="chancery work")
+    events = EventLog(pool, EventCodec(), Vault(pool, wrapping))
+    positions = Positions(url)
+    nats = Nats(settings.nats_url, "chancery work")
+    publisher = Nats(settings.nats_relay_url, "chancery relay")
+    nats.on(APPENDED, positions.ring)
+    async with pool, nats, publisher:
+        await supervise(
+            {
+                "positions": positions.run(),
+                "relay": Relay(events, positions, publisher).run(url),
+                "signer": signer.run(url, wrapping, origin_of(settings)),
+                **{
+                    name: Projector(projection, events, Feed(events, positions, nats), nats).run(url)
+                    for name, projection in projections.items()
+                },
+            }
+        )
+
+
+def origin_of(settings: Settings) -> str:
+    """The audit log's name: a URL without its scheme, as C2SP tlog-checkpoint wants it."""
+    base = urlsplit(settings.base_url)
+    return f"{base.netloc}{base.path}/audit"
+
+
+async def supervise(runs: Mapping[str, Awaitable[Any]]) -> None:
+    """Run all until a signal comes; one that ends before takes the others with it, and raises SystemExit(1)."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    stopping = asyncio.create_task(stop.wait())
+    tasks = [asyncio.create_task(_awaited(each), name=name) for name, each in runs.items()]
+    try:
+        await asyncio.wait([stopping, *tasks], return_when=asyncio.FIRST_COMPLETED)
+        dead = [task for task in tasks if task.done()]
+    finally:
+        await end(stopping, *tasks)
+    for task in dead:
+        log.critical(
+            "worker.died", task=task.get_name(), exc_info=None if task.cancelled() else task.exception()
+        )
+    if dead:
+        raise SystemExit(1)
+    log.info("work.ended")
+
+
+async def _awaited(work: Awaitable[Any]) -> None:
+    await work
