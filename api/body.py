@@ -1,33 +1,16 @@
-"""The one decoder of bodies: strict JSON, text trimmed and in NFC, every wrong field named at once."""
+"""The body of a request: judged by its headers, read within its limit, decoded by one strict reader."""
 
-import json
 import re
-from collections.abc import Iterator
-from functools import cache
-from math import isfinite
-from typing import Any, Generic, NoReturn, TypeVar, cast
-from unicodedata import is_normalized, normalize
+from collections.abc import Mapping
+from typing import Any
 
-import msgspec
 from litestar import Request
 from litestar.dto import AbstractDTO
 from litestar.typing import FieldDefinition
 
-from api.faults import step
-from api.fields import Body, Nothing
-from api.problems import BodyTooLarge, ClientGone, Problem
-from api.shape import faults, verbatim_fields
-from domain.shared import FieldError
-
-__all__ = ["Body", "BodyRequest", "Nothing", "Reader", "StrictBody", "reader"]
-
-T = TypeVar("T")
-
-LARGEST = 1 << 20
-"""Bytes of a JSON body."""
-DEEPEST = 32
-"""Arrays and objects one inside the other."""
-MOST_ERRORS = 100
+from api.fields import Nothing
+from api.problems import ClientGone, Problem
+from api.reader import LARGEST, reader, too_large
 
 
 class BodyMissing(Problem):
@@ -36,155 +19,10 @@ class BodyMissing(Problem):
     code, status = "body.missing", 400
 
 
-class BodyMalformed(Problem):
-    """The body is not JSON that this API takes: broken, too deep, a key twice, not UTF-8, or with a NUL."""
-
-    code, status = "body.malformed", 400
-
-
-class BodyInvalid(Problem):
-    """Some fields of the body are unknown, missing or have wrong values; `errors` lists them all."""
-
-    code, status = "body.invalid", 400
-
-
 class MediaTypeUnsupported(Problem):
-    """This address takes `application/json` only."""
+    """This address takes `application/json` only, in UTF-8 and not compressed."""
 
     code, status = "media_type.unsupported", 415
-
-
-class Reader(Generic[T]):
-    """Reads bodies of one type. Making one is slow, using one costs about 3 us for 200 bytes."""
-
-    def __init__(self, kind: Any) -> None:
-        self.kind = kind
-        self._verbatim = verbatim_fields(kind)
-        self._scan = json.JSONDecoder(
-            object_pairs_hook=self._object, parse_constant=_no_constant, parse_float=_finite
-        ).decode
-
-    def read(self, body: bytes) -> T:
-        """Raises BodyMalformed (it is no JSON we take) or BodyInvalid (it is, with wrong fields)."""
-        tree = self.tree(body)
-        try:
-            return cast(T, msgspec.convert(tree, self.kind))
-        except msgspec.ValidationError:
-            raise BodyInvalid(errors=_at_most(faults(self.kind, tree))) from None
-
-    def tree(self, body: bytes) -> Any:
-        """The body as plain values, its text already in normal form. Raises BodyMalformed."""
-        if len(body) > LARGEST:
-            raise BodyTooLarge(f"A JSON body has at most {LARGEST} bytes.")
-        if body.count(b"{") + body.count(b"[") > DEEPEST and _deeper(body):
-            raise BodyMalformed(f"The body is nested deeper than {DEEPEST} levels.")
-        try:
-            text = body.decode()
-        except UnicodeDecodeError as error:
-            raise BodyMalformed(f"The body is not valid UTF-8 at byte {error.start}.") from None
-        try:
-            tree = self._scan(text)
-        except json.JSONDecodeError as error:
-            if text.startswith("\ufeff"):
-                raise BodyMalformed("The body starts with a byte order mark; send it without.") from None
-            where = f"line {error.lineno}, column {error.colno}"
-            raise BodyMalformed(f"The body is not valid JSON at {where}.") from None
-        except ValueError:
-            raise BodyMalformed("A number in the body has too many digits.") from None
-        if "\\u" in text:
-            _refuse_bad_escapes(tree)
-        return tree if isinstance(tree, dict) else _normal(tree)
-
-    def _object(self, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        found = dict(pairs)
-        if len(found) != len(pairs):
-            keys = [key for key, _ in pairs]
-            twice = next(key for key in keys if keys.count(key) > 1)
-            raise BodyMalformed("A key stands twice in one object.", errors=(_twice(twice),))
-        for key, value in pairs:
-            if value.__class__ is str:
-                if not (value.isascii() and value.strip() is value) and key not in self._verbatim:
-                    found[key] = _normal(value)
-            elif value.__class__ is list:
-                found[key] = _normal(value)
-        return found
-
-
-@cache
-def reader(kind: Any) -> Reader[Any]:
-    """The reader of a type, made once."""
-    return Reader(kind)
-
-
-def _normal(value: Any) -> Any:
-    """Trimmed and NFC, also inside lists; objects have been through it already."""
-    if isinstance(value, str):
-        value = value.strip()
-        return value if is_normalized("NFC", value) else normalize("NFC", value)
-    if isinstance(value, list):
-        return [_normal(one) for one in value]
-    return value
-
-
-def _twice(key: str) -> FieldError:
-    return FieldError(pointer=step("", key), code="repeated", detail="This key stands twice in one object.")
-
-
-def _no_constant(_: str) -> NoReturn:
-    raise BodyMalformed("NaN and Infinity are not JSON.")
-
-
-def _finite(digits: str) -> float:
-    value = float(digits)
-    if not isfinite(value):
-        raise BodyMalformed("A number in the body is too large.")
-    return value
-
-
-_STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
-_BUT_BRACKETS = bytes(c for c in range(256) if c not in b"[]{}")
-
-
-def _deeper(body: bytes) -> bool:
-    """Whether brackets outside of strings stand too deep: innermost pairs are peeled off, level by level."""
-    rest = _STRING.sub(b"", body).translate(None, _BUT_BRACKETS).translate(bytes.maketrans(b"{}", b"[]"))
-    for _ in range(DEEPEST):
-        rest = _peel(rest)
-        if not rest:
-            return False
-    return True
-
-
-def _peel(brackets: bytes) -> bytes:
-    """Take away every array that holds no other."""
-    return re.sub(rb"(?:\[\])++", b"", brackets)
-
-
-def _refuse_bad_escapes(tree: Any) -> None:
-    """Escapes can spell NUL, which PostgreSQL text cannot hold, and half a surrogate pair."""
-    plain = "".join(_texts(tree))
-    if "\0" in plain:
-        raise BodyMalformed("The body holds a NUL character.")
-    try:
-        plain.encode()
-    except UnicodeEncodeError:
-        raise BodyMalformed("The body holds half of a surrogate pair.") from None
-
-
-def _texts(tree: Any) -> Iterator[str]:
-    if isinstance(tree, str):
-        yield tree
-    elif isinstance(tree, dict):
-        for key, value in cast(dict[str, Any], tree).items():
-            yield key
-            yield from _texts(value)
-    elif isinstance(tree, list):
-        for value in tree:
-            yield from _texts(value)
-
-
-def _at_most(found: Iterator[FieldError]) -> tuple[FieldError, ...]:
-    return tuple(one for one, _ in zip(found, range(MOST_ERRORS), strict=False))
 
 
 class BodyRequest(Request[Any, Any, Any]):
@@ -199,13 +37,13 @@ class BodyRequest(Request[Any, Any, Any]):
         wanted = self.route_handler.parsed_data_field
         length = headers.get(b"content-length", b"0" if b"transfer-encoding" not in headers else b"")
         if wanted is not None and length != b"0":
-            require_json(headers.get(b"content-type", b""))
+            require_json(headers)
         if length.isdigit() and int(length) > LARGEST:
-            raise BodyTooLarge(f"A JSON body has at most {LARGEST} bytes.")
+            raise too_large()
         body = await self._read()
         if wanted is not None:
             if body and length == b"0":
-                require_json(headers.get(b"content-type", b""))
+                require_json(headers)
             if not body:
                 if wanted.annotation is not Nothing:
                     raise BodyMissing
@@ -223,19 +61,24 @@ class BodyRequest(Request[Any, Any, Any]):
             part = message.get("body", b"")
             size += len(part)
             if size > LARGEST:
-                raise BodyTooLarge(f"A JSON body has at most {LARGEST} bytes.")
+                raise too_large()
             if not message.get("more_body", False):
                 return part if not parts else b"".join((*parts, part))
             parts.append(part)
 
 
-def require_json(content_type: bytes) -> None:
-    """Only `application/json`, in UTF-8 if it says so. Keeps cookie-borne cross-site form posts out, too."""
-    if content_type == b"application/json":
-        return
-    kind, _, parameters = content_type.lower().partition(b";")
-    charset = re.search(rb'charset\s*=\s*"?([a-z0-9_-]+)', parameters)
-    if kind.strip() != b"application/json" or (charset and charset[1] not in (b"utf-8", b"utf8")):
+def require_json(headers: Mapping[bytes, bytes]) -> None:
+    """Only `application/json`, in UTF-8 if it says so; this keeps cross-site form posts out, too.
+
+    Raises MediaTypeUnsupported.
+    """
+    kind, _, parameters = headers.get(b"content-type", b"").lower().partition(b";")
+    charset = re.search(rb'charset\s*=\s*"?([a-z0-9_-]+)', parameters) if parameters else None
+    if (
+        kind.strip() != b"application/json"
+        or (charset is not None and charset[1] not in (b"utf-8", b"utf8"))
+        or b"content-encoding" in headers
+    ):
         raise MediaTypeUnsupported
 
 

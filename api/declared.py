@@ -8,8 +8,9 @@ from litestar.exceptions import ImproperlyConfiguredException
 from litestar.handlers import HTTPRouteHandler
 from litestar.routes import HTTPRoute
 
-from api.body import Body, Nothing, StrictBody
+from api.body import StrictBody
 from api.faults import step
+from api.fields import Body, Nothing
 from api.problems import Problem
 from api.shape import structs_within, unknown
 from domain.shared import FieldError

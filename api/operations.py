@@ -10,7 +10,7 @@ from litestar.response import Response
 from litestar.routes import HTTPRoute
 
 from api.arrival import PathMalformed, QueryMalformed
-from api.body import BodyInvalid, BodyMalformed, BodyMissing, MediaTypeUnsupported
+from api.body import BodyMissing, MediaTypeUnsupported
 from api.conditions import ConditionMalformed, KeyMalformed, PositionUnknown, ProjectionBehind
 from api.declared import RepeatedParameter, UnknownParameter
 from api.fields import Nothing
@@ -26,6 +26,7 @@ from api.problems import (
     Unavailable,
     VersionMismatch,
 )
+from api.reader import BodyInvalid, BodyMalformed
 from application.access import Forbidden, PasswordChangeRequired, SessionEnded
 from application.execute import KeyReused
 

@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.rule import Rule
 from rich.table import Table
 
-from cli.running import running_stack
+from cli.running import NotReady, Stack, running_stack
 
 DATA = Path(__file__).parent.parent / "data" / "french_companies.csv"
 API = "/api/v1"
@@ -32,8 +32,8 @@ class Broken(Exception):
 class Story:
     """The steps, numbered and timed as they are told."""
 
-    def __init__(self, client: httpx.Client, email: str, password: str) -> None:
-        self.client, self.email, self.password = client, email, password
+    def __init__(self, client: httpx.Client, stack: Stack) -> None:
+        self.client, self.stack = client, stack
         self.number = 0
         self.figures: list[tuple[str, str]] = []
         self.last_position = 0
@@ -53,6 +53,20 @@ class Story:
         if position is not None:
             self.last_position = max(self.last_position, int(position))
         return answer
+
+    def tool(self, *words: str, expected: int = 0) -> str:
+        """Another `chancery` command, run as a person would; its last line."""
+        done = subprocess.run(
+            [sys.executable, "-m", "cli.main", *words],
+            env=self.stack.environ,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode != expected:
+            raise Broken(f"chancery {' '.join(words)}: exit {done.returncode}\n{done.stdout}{done.stderr}")
+        lines = [line for line in (done.stdout or done.stderr).splitlines() if line.strip()]
+        return lines[-1] if lines else ""
 
     def read(self, path: str, **parameters: Any) -> Any:
         """A read that has seen everything written so far."""
@@ -84,10 +98,15 @@ def companies() -> Iterator[dict[str, Any]]:
 
 def sign_in(story: Story) -> None:
     story.step("The administrator signs in")
-    wrong = story.call("POST", "/auth/login", 401, json={"login": story.email, "password": "wrong " * 3})
+    wrong = story.call(
+        "POST", "/auth/login", 401, json={"login": story.stack.admin_email, "password": "wrong " * 3}
+    )
     story.shows(f"a wrong password: 401 {wrong.json()['code']}")
     pair = story.call(
-        "POST", "/auth/login", 200, json={"login": story.email, "password": story.password}
+        "POST",
+        "/auth/login",
+        200,
+        json={"login": story.stack.admin_email, "password": story.stack.admin_password},
     ).json()
     story.client.headers["authorization"] = f"Bearer {pair['access_token']}"
     story.shows(f"the right one: a token for {pair['expires_in']} s, bound to session {pair['session_id']}")
@@ -186,26 +205,15 @@ def proof(story: Story, ref: str) -> None:
     story.shows(f"checkpoint: {checkpoint[0]}, size {checkpoint[1]}, root {checkpoint[2]}")
 
 
-def own_tool(*words: str, expected: int = 0) -> str:
-    """Another `chancery` command, run as a person would; its last line."""
-    done = subprocess.run(
-        [sys.executable, "-m", "cli.main", *words], capture_output=True, text=True, check=False
-    )
-    if done.returncode != expected:
-        raise Broken(f"chancery {' '.join(words)}: exit {done.returncode}\n{done.stdout}{done.stderr}")
-    lines = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()]
-    return lines[-1] if lines else ""
-
-
 def tamper(story: Story) -> None:
     story.step("One byte is changed in a copy, and found")
     with tempfile.TemporaryDirectory() as folder:
         good, bad = Path(folder) / "log.ndjson", Path(folder) / "changed.ndjson"
-        own_tool("audit", "export", str(good))
-        story.shows(f"export and verify offline: {own_tool('audit', 'verify', str(good))}")
+        story.tool("audit", "export", str(good))
+        story.shows(f"export and verify offline: {story.tool('audit', 'verify', str(good))}")
         shutil.copy(good, bad)
         change_one_byte(bad)
-        story.shows(f"one byte changed: exit 2, {own_tool('audit', 'verify', str(bad), expected=2)}")
+        story.shows(f"one byte changed: exit 2, {story.tool('audit', 'verify', str(bad), expected=2)}")
 
 
 def change_one_byte(export: Path) -> None:
@@ -220,9 +228,9 @@ def change_one_byte(export: Path) -> None:
 
 def rebuild(story: Story) -> None:
     story.step("The read model is thrown away, rebuilt from the events, and compared")
-    story.shows(own_tool("projections", "rebuild", "organisation"))
-    story.shows(own_tool("projections", "verify", "organisation"))
-    story.shows(own_tool("guards", "verify"))
+    story.shows(story.tool("projections", "rebuild", "organisation"))
+    story.shows(story.tool("projections", "verify", "organisation"))
+    story.shows(story.tool("guards", "verify"))
 
 
 def figures(story: Story) -> None:
@@ -232,11 +240,11 @@ def figures(story: Story) -> None:
     console.print(table)
 
 
-def play(url: str, email: str, password: str) -> None:
+def play(stack: Stack) -> None:
     """The whole story. Raises Broken when a step does not go as told."""
     started = time.perf_counter()
-    with httpx.Client(base_url=url, timeout=30) as client:
-        story = Story(client, email, password)
+    with httpx.Client(base_url=stack.url, timeout=30) as client:
+        story = Story(client, stack)
         sign_in(story)
         ids = register(story)
         refuse(story)
@@ -259,15 +267,15 @@ def command(keep_open: bool | None) -> None:
         f"[bold]Chancery {version('chancery')}[/bold]: the demo starts its own servers in an empty folder."
     )
     stay = sys.stdin.isatty() and sys.stdout.isatty() if keep_open is None else keep_open
-    with running_stack() as stack:
-        try:
-            play(stack.url, stack.admin_email, stack.admin_password)
-        except Broken as problem:
-            console.print(f"[bold red]The story broke:[/bold red] {problem}")
-            raise SystemExit(1) from None
-        console.print("[bold green]Everything held.[/bold green]")
-        if stay:
-            console.print(
-                f"Open: {stack.url}/docs  ({stack.admin_email} / {stack.admin_password})  Ctrl-C ends it."
-            )
-            stack.wait()
+    try:
+        with running_stack() as stack:
+            play(stack)
+            console.print("[bold green]Everything held.[/bold green]")
+            if stay:
+                console.print(
+                    f"Open: {stack.url}/docs  ({stack.admin_email} / {stack.admin_password})  Ctrl-C ends it."
+                )
+                stack.wait()
+    except (Broken, NotReady) as problem:
+        console.print(f"[bold red]The story broke:[/bold red] {problem}", markup=True)
+        raise SystemExit(1) from None

@@ -18,7 +18,9 @@ async def append(store: EventStore, stream_id: UUID, *events: Event, expected: i
     assert isinstance(verdict, Accepted), verdict
 
 
-async def registered(store: EventStore, *, role: str = "user", email: str | None = None, department_id=None) -> UUID:
+async def registered(
+    store: EventStore, *, role: str = "user", email: str | None = None, department_id=None
+) -> UUID:
     user_id = new_id()
     event = UserRegistered(email=email or f"{user_id}@example.org", role=role, department_id=department_id)
     await append(store, user_id, event)

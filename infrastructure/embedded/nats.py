@@ -26,6 +26,10 @@ authorization {{
 """
 
 
+def binary() -> Path:
+    return Path(sysconfig.get_path("scripts")) / "nats-server"
+
+
 class Nats:
     """A restart comes back on the port of the first start: clients only know how to reconnect to that."""
 
@@ -51,7 +55,7 @@ class Nats:
             events=EVENTS,
         )
         write_private(config, text)
-        command: list[str | Path] = [Path(sysconfig.get_path("scripts")) / "nats-server", "-c", config]
+        command: list[str | Path] = [binary(), "-c", config]
         self.child.start(command, {"TZ": "UTC"}, umask=0o077)
         self.child.wait_ready(self._answers)
 

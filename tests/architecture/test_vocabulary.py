@@ -73,7 +73,7 @@ def test_events_and_commands_are_frozen_and_take_names_only(struct):
 
 @pytest.mark.parametrize("topic", sorted({*event_classes(), *upcasts()}))
 def test_what_was_ever_written_is_still_read(topic):
-    """`python -m tests.golden_files` writes a new topic's file. An old one is never edited: it stands in somebody's log."""
+    """`python -m tests.golden_files` writes a new topic's file. An old one is never edited: some log holds it."""
     file = golden_files.FOLDER / f"{topic}.json"
     stored = Stored(
         position=1,
@@ -86,7 +86,7 @@ def test_what_was_ever_written_is_still_read(topic):
         state=file.read_bytes(),
     )
     event = EventCodec().decode(stored, golden_files.KEYS).event
-    if event.TOPIC == topic:
+    if topic == event.TOPIC:
         shown = msgspec.to_builtins(event)
         sealed = personal_fields(type(event))
         for name, value in msgspec.json.decode(stored.state).items():

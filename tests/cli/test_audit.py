@@ -1,6 +1,7 @@
 """`chancery audit` as an auditor types it: exit codes and what is said."""
 
 import asyncio
+import os
 from pathlib import Path
 
 import pytest
@@ -17,8 +18,16 @@ from workers.signer import sign_once
 ORIGIN = "chancery.example/audit/1"
 
 
+@pytest.fixture(autouse=True)
+def bare(dsn: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An empty directory, and no setting but those of the test."""
+    monkeypatch.chdir(tmp_path)
+    for name in [name for name in os.environ if name.startswith("CHANCERY_")]:
+        monkeypatch.delenv(name)
+
+
 @pytest.fixture
-def log(dsn: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+def log(dsn: str, bare: None, monkeypatch: pytest.MonkeyPatch) -> str:
     """A signed log of 600 entries in the database that the settings name."""
 
     async def build() -> None:
@@ -29,7 +38,6 @@ def log(dsn: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
             await sign_once(connection, Wrapping(bytes(32)), ORIGIN)
 
     asyncio.run(build())
-    monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("CHANCERY_DATABASE_URL", dsn)
     return dsn
 
@@ -55,7 +63,7 @@ def test_an_export_verifies_without_the_server(
     assert pinned.output.endswith(f"ok: 600 entries under the signed root of {ORIGIN}\n")
 
 
-def test_each_way_to_fail_has_its_exit_code(log: str, tmp_path: Path) -> None:
+def test_each_way_to_fail_has_its_exit_code(log: str) -> None:
     audit("export", "log.ndjson")
     lines = Path("log.ndjson").read_bytes().splitlines(keepends=True)
     Path("cut").write_bytes(b"".join(lines[:100]))
@@ -91,8 +99,7 @@ def test_one_entry_is_proved_out_of_an_export(log: str) -> None:
     assert audit("prove", 601, "log.ndjson").exit_code == 3
 
 
-def test_without_a_database_it_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
+def test_without_a_database_it_says_what_to_do(tmp_path: Path) -> None:
     told = audit("export", "log.ndjson")
     assert told.exit_code == 3
     assert "chancery up" in told.output

@@ -132,7 +132,11 @@ async def test_many_at_once_share_statements(store, callers):
     users = [await people.registered(store) for _ in range(20)]
     sessions = [await people.signed_in(store, user) for user in users]
     found = await asyncio.gather(
-        *(callers.of_session(s, u, fresh=True) for _ in range(5) for s, u in zip(sessions, users, strict=True))
+        *(
+            callers.of_session(s, u, fresh=True)
+            for _ in range(5)
+            for s, u in zip(sessions, users, strict=True)
+        )
     )
     assert [caller.actor.id for caller in found] == users * 5
 

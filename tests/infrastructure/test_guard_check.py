@@ -91,10 +91,13 @@ async def test_a_rebuild_heals_and_signs_everybody_out(live, dsn, owner_dsn):
     with psycopg.connect(owner_dsn) as connection:
         assert connection.execute("select count(*) from sessions where not ended").fetchone() == (0,)
         closed = connection.execute(
-            "select originator_id, originator_version from stored_events where notification_id > %s", (done.position,)
+            "select originator_id, originator_version from stored_events where notification_id > %s",
+            (done.position,),
         ).fetchall()
         assert {stream for stream, _ in closed} == live
-        assert connection.execute("select count(*) = max(notification_id) from stored_events").fetchone() == (True,)
+        assert connection.execute("select count(*) = max(notification_id) from stored_events").fetchone() == (
+            True,
+        )
     assert (await guard_check.rebuild(owner_dsn, WRAPPING)).sessions_ended == 0
 
 
@@ -145,7 +148,9 @@ RULES = {
 }  # fmt: skip
 
 
-async def test_rights_responsibles_and_partial_principals_replay_as_append_applies_them(store, dsn, monkeypatch):
+async def test_rights_responsibles_and_partial_principals_replay_as_append_applies_them(
+    store, dsn, monkeypatch
+):
     """With rules of this test's own: no noun uses these guards yet."""
     monkeypatch.setattr(Guards, "of", lambda _, stream, event: RULES[event.TOPIC](stream, event))
     gone, stays = uuid4(), uuid4()
@@ -154,6 +159,8 @@ async def test_rights_responsibles_and_partial_principals_replay_as_append_appli
     await people.append(store, gone, UserSignedOut(), expected=1)
     assert await guard_check.verify(dsn, WRAPPING) == []
     with psycopg.connect(dsn) as connection:
-        assert connection.execute("select state from principals where user_id = %s", (gone,)).fetchone() == ("blocked",)
+        assert connection.execute("select state from principals where user_id = %s", (gone,)).fetchone() == (
+            "blocked",
+        )
         assert connection.execute("select grant_id from rights").fetchall() == [(stays,)]
         assert connection.execute("select record_id from responsibles").fetchall() == [(stays,)]

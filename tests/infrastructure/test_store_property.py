@@ -11,9 +11,10 @@ import psycopg
 import pytest
 
 from domain.organisation.events import Management, OrganisationAdded
+from infrastructure import guard_check
 from tests import contender, proxy
 from tests.contender import Told
-from tests.store import open_store
+from tests.store import WRAPPING, open_store
 
 pytestmark = pytest.mark.anyio
 
@@ -76,3 +77,5 @@ async def test_a_fought_over_log_stays_true(fought, dsn):
         opened = await log.open(await log.read(0, len(rows)))
         names = [each.event.management for each in opened if isinstance(each.event, OrganisationAdded)]
         assert set(names) == {None, Management(name="Anna")}, "what was sealed opens"
+
+    assert await guard_check.verify(dsn, WRAPPING) == [], "guards equal what the log says"

@@ -102,15 +102,16 @@ async def test_no_algorithm_but_ours(tokens):
         forged = b64(json.dumps({"typ": "at+jwt", "alg": alg, "kid": tokens.ring.signer[0]}))
         refused(tokens, f"{forged}.{claims}.{signature}")
         refused(tokens, f"{forged}.{claims}.")
-    public = tokens.ring.public[tokens.ring.signer[0]].public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    public = tokens.ring.public[tokens.ring.signer[0]].public_bytes(
+        Encoding.PEM, PublicFormat.SubjectPublicKeyInfo
+    )
     mac = jwt.algorithms.HMACAlgorithm(jwt.algorithms.HMACAlgorithm.SHA256)
     message = f"{b64(json.dumps({'typ': 'at+jwt', 'alg': 'HS256', 'kid': tokens.ring.signer[0]}))}.{claims}"
     refused(tokens, f"{message}.{b64(mac.sign(message.encode(), public))}")
 
 
-@pytest.mark.parametrize(
-    "header",
-    [
+async def test_a_header_is_ours_to_the_letter(tokens):
+    for header in (
         {"typ": "JWT"},
         {"typ": "rt+jwt"},
         {"typ": None},
@@ -125,16 +126,13 @@ async def test_no_algorithm_but_ours(tokens):
         {"kid": ["a"]},
         '{"alg":"ES256","typ":"at+jwt"}',
         '["ES256"]',
-    ],
-    ids=str,
-)
-async def test_a_header_is_ours_to_the_letter(tokens, header):
-    refused(tokens, signed(tokens, header=header))
+    ):
+        refused(tokens, signed(tokens, header=header))
 
 
-@pytest.mark.parametrize(
-    "claims",
-    [
+async def test_a_signature_does_not_excuse_wrong_claims(tokens):
+    now = int(time.time())
+    for claims in (
         {"iss": ISSUER + "/"},
         {"iss": ISSUER.upper()},
         {"iss": [ISSUER]},
@@ -144,12 +142,12 @@ async def test_a_header_is_ours_to_the_letter(tokens, header):
         {"sub": "not a uuid"},
         {"sub": 7},
         {"exp": True},
-        {"exp": str(int(time.time()) + 60)},
-        {"exp": time.time() + 60},
+        {"exp": str(now + 60)},
+        {"exp": now + 60.5},
         {"exp": 10**40},
-        {"exp": int(time.time()) - 31},
-        {"nbf": int(time.time()) + 40},
-        {"iat": int(time.time()) + 3600},
+        {"exp": now - 31},
+        {"nbf": now + 40},
+        {"iat": now + 3600},
         {"jti": 5},
         "[]",
         "null",
@@ -160,23 +158,19 @@ async def test_a_header_is_ours_to_the_letter(tokens, header):
         '{"a":' * 600 + "1" + "}" * 600,
         '{"exp":' + "9" * 5000 + "}",
         "\ufeff{}",
-    ],
-    ids=lambda claims: str(claims)[:40],
-)
-async def test_a_signature_does_not_excuse_wrong_claims(tokens, claims):
-    token = signed(tokens, claims=claims)
-    begun = time.perf_counter()
-    refused(tokens, token)
-    assert time.perf_counter() - begun < 0.05
-
-
-@pytest.mark.parametrize(
-    "claim", ["iss", "sub", "aud", "exp", "iat", "nbf", "jti", "sid", "client_id", "auth_time"]
-)
-async def test_every_claim_is_required(tokens, claim):
+    ):
+        token = signed(tokens, claims=claims)
+        begun = time.process_time()
+        refused(tokens, token)
+        assert time.process_time() - begun < 0.05
     assert tokens.verify(signed(tokens))
-    refused(tokens, signed(tokens, without=(claim,)))
-    refused(tokens, signed(tokens, claims={claim: None}))
+
+
+async def test_every_claim_is_required(tokens):
+    assert tokens.verify(signed(tokens))
+    for claim in ("iss", "sub", "aud", "exp", "iat", "nbf", "jti", "sid", "client_id", "auth_time"):
+        refused(tokens, signed(tokens, without=(claim,)))
+        refused(tokens, signed(tokens, claims={claim: None}))
 
 
 async def test_a_key_twice_is_refused(tokens):
@@ -192,7 +186,15 @@ async def test_there_is_one_spelling_of_a_token(tokens):
     token = issued(tokens)
     assert tokens.verify(token)
     twin = token[:-1] + chr(ord(token[-1]) + 1)  # other bits behind the last byte
-    for other in (token + "==", token + "\n", token + " ", " " + token, token + ".", token.replace(".", "%2E"), twin):
+    for other in (
+        token + "==",
+        token + "\n",
+        token + " ",
+        " " + token,
+        token + ".",
+        token.replace(".", "%2E"),
+        twin,
+    ):
         refused(tokens, other)
     for other in ("", ".", "..", "a.b", "a.b.c.d", "é.é.é", "\0.\0.\0", token[:-4], "a" * 1_000_000):
         refused(tokens, other)
@@ -216,7 +218,9 @@ async def test_a_token_ends_with_its_time_even_when_it_is_remembered(tokens, mon
     refused(tokens, issued(tokens, now=datetime.now(UTC) - timedelta(seconds=631)))
 
 
-async def test_a_foreign_installations_token_is_refused_and_no_flood_of_key_ids_is_looked_up(tokens, database, dsn):
+async def test_a_foreign_installations_token_is_refused_and_no_flood_of_key_ids_is_looked_up(
+    tokens, database, dsn
+):
     foreign = KeyRing(dsn, Wrapping(b"k" * 32))
     key = generate_private_key(SECP256R1())
     foreign._signer = (thumbprint(public_jwk(key.public_key())), key)
@@ -251,7 +255,9 @@ async def test_another_process_knows_a_rotated_key_and_forgets_a_compromised_one
             assert other.verify(new)
             assert other.verify(old), "a retiring key still verifies"
             assert len(json.loads(other.ring.jwks)["keys"]) == 2
-            connection.execute("update signing_keys set state = 'compromised' where kid = %s", (parts(old)[0]["kid"],))
+            connection.execute(
+                "update signing_keys set state = 'compromised' where kid = %s", (parts(old)[0]["kid"],)
+            )
             await until(lambda: len(other.ring.public) == 1)
             refused(other, old)
             assert other.verify(new)
