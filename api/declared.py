@@ -44,7 +44,7 @@ def refuse_unknown_query(request: Request[Any, Any, Any]) -> None:
         return
     declared: frozenset[str] = request.app.state.query[(request.scope["path_template"], request.method)]
     names = [name for name, _ in request.query_params.multi_items()]
-    if strange := [name for name in dict.fromkeys(names) if name not in declared]:
+    if strange := sorted(set(names) - declared):
         raise UnknownParameter(
             errors=tuple(_fault(one, "unknown", unknown("parameter", one, declared)) for one in strange[:20])
         )

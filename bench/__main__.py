@@ -1,23 +1,28 @@
 """`python -m bench [part ...]`: the parts named, or all, in one table."""
 
+import signal
 import sys
 from collections.abc import Callable
 
-from bench import store
+from bench import http, store
 from bench.figures import Figure, show
-from bench.machine import Load, Server, postgres
+from bench.machine import Load, Machine, machine
 
-PARTS: dict[str, Callable[[Server], list[Figure]]] = {"store": store.run}
+PARTS: dict[str, Callable[[Machine], list[Figure]]] = {"store": store.run, "http": http.run}
 
 
 def main(names: list[str]) -> int:
     if unknown := set(names) - PARTS.keys():
-        print(f"no part {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}", file=sys.stderr)
+        print(f"there is no part {', '.join(sorted(unknown))}, only {', '.join(PARTS)}", file=sys.stderr)
         return 2
-    with postgres() as server, Load() as load:
-        figures = [each for name in names or PARTS for each in PARTS[name](server)]
-        machine = server.describe()
-    show(figures, machine, f"other processes took {load.others:.2f} cores meanwhile: compare ratios, not rates")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # servers and files go, too
+    figures: list[Figure] = []
+    with Load() as load:
+        for name in names or PARTS:
+            with machine() as servers:
+                figures += PARTS[name](servers)
+                described = servers.describe()
+    show(figures, described, f"other processes took {load.others:.2f} cores meanwhile: compare ratios, not rates")
     return 0
 
 

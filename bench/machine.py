@@ -1,22 +1,27 @@
-"""Where it was measured: a PostgreSQL of our own on a disk, what the machine is, and how much of it others took."""
+"""Where it was measured: an embedded stack of its own on a disk, what the machine is, and how much of it others took."""
 
 import contextlib
 import os
 import platform
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import psycopg
 
-from infrastructure.embedded.folder import Folder
+from api.server import free_port
+from infrastructure.embedded import Stack
+from infrastructure.embedded.children import Child
 from infrastructure.embedded.postgres import APP, DATABASE, OWNER, Postgres
 from infrastructure.migrations import migrate
+from infrastructure.settings import Settings, environment
 
-_TICKS = os.sysconf("SC_CLK_TCK")
+TICKS = os.sysconf("SC_CLK_TCK")
+SHOWN = ("server_version", "fsync", "synchronous_commit", "full_page_writes", "shared_buffers")
 
 
 class Database(NamedTuple):
@@ -27,55 +32,67 @@ class Database(NamedTuple):
     app: str
 
 
-class Server:
-    """The embedded stack's PostgreSQL with its durable settings: what the contenders share."""
+class Machine:
+    """The embedded stack as `chancery up` starts it, durable settings and all, on a disk."""
 
-    def __init__(self, server: Postgres, place: Path) -> None:
-        self._server, self.place = server, place
+    def __init__(self, stack: Stack, settings: Settings) -> None:
+        self._stack, self.settings = stack, settings
+        self.main = self._database(DATABASE)
+        self.postgres = next(server for server in stack.servers if isinstance(server, Postgres))
 
     def database(self, name: str, *, migrated: bool = True) -> Database:
-        """A new database, with Chancery's schema or empty."""
-        with psycopg.connect(self._server.url("postgres"), autocommit=True) as admin:
+        """Another database, with Chancery's schema or empty."""
+        with psycopg.connect(self.main.admin, autocommit=True) as admin:
             admin.execute(f"create database {name} owner {OWNER}".encode())
-        urls = [self._server.url(role).replace(f"@/{DATABASE}?", f"@/{name}?") for role in ("postgres", OWNER, APP)]
-        found = Database(*urls)
+        found = self._database(name)
         if migrated:
             migrate(found.owner, APP)
         return found
 
+    @contextlib.contextmanager
+    def program(self, name: str) -> Iterator[Child]:
+        """`chancery <name>` as a process of its own, its lines in a file."""
+        folder = self._stack.folder
+        child = Child(name, folder.run, log=folder.logs / f"{name}.log")
+        child.start([sys.executable, "-m", "cli.main", name], os.environ | environment(self.settings))
+        try:
+            yield child
+        finally:
+            child.stop()
+
     def describe(self) -> str:
-        with psycopg.connect(self._server.url("postgres")) as connection:
-            told = [connection.execute(f"show {name}".encode()).fetchone() for name in _SHOWN]
-        settings = ", ".join(f"{name} {value[0]}" for name, value in zip(_SHOWN, told, strict=True) if value)
-        libraries = ", ".join(f"{name} {version(name)}" for name in ("psycopg", "eventsourcing"))
+        with psycopg.connect(self.main.admin) as connection:
+            told = [connection.execute(f"show {name}".encode()).fetchone() for name in SHOWN]
+        settings = ", ".join(f"{name} {value[0]}" for name, value in zip(SHOWN, told, strict=True) if value)
+        libraries = ", ".join(f"{name} {version(name)}" for name in ("psycopg", "eventsourcing", "litestar", "granian"))
+        place = self._stack.folder.path
         return (
-            f"{os.cpu_count()} cores ({_model()}), Python {platform.python_version()}, {libraries}; PostgreSQL {settings};"
-            f" data on {_filesystem(self.place)}, fdatasync {_fdatasync(self.place) * 1e3:.2f} ms"
+            f"{os.cpu_count()} cores ({_model()}), Python {platform.python_version()}, {libraries}\n"
+            f"PostgreSQL {settings}; data on {_filesystem(place)}, fdatasync {_fdatasync(place) * 1e3:.2f} ms"
         )
 
-
-_SHOWN = ("server_version", "fsync", "synchronous_commit", "full_page_writes", "shared_buffers")
+    def _database(self, name: str) -> Database:
+        role_url = next(server for server in self._stack.servers if isinstance(server, Postgres)).url
+        return Database(*(role_url(role).replace(f"@/{DATABASE}?", f"@/{name}?") for role in ("postgres", OWNER, APP)))
 
 
 @contextlib.contextmanager
-def postgres() -> Iterator[Server]:
-    """Runs until the block ends; its files are on a disk, not in shared memory."""
+def machine() -> Iterator[Machine]:
+    """Runs until the block ends; nothing of it is in shared memory, where fsync costs nothing."""
     with tempfile.TemporaryDirectory(prefix="chancery-bench-", dir=_disk()) as place:
         Path(place).chmod(0o711)
-        with (folder := Folder(Path(place) / "data")).held():
-            server = Postgres(folder, folder.sockets(), fast=False)
-            server.start()
-            try:
-                yield Server(server, Path(place))
-            finally:
-                server.child.stop()
+        stack = Stack(Settings(port=free_port("127.0.0.1", 0)), Path(place) / "data")
+        servers = stack.start()
+        try:
+            yield Machine(stack, stack.complete(servers))
+        finally:
+            stack.stop()
 
 
 def _disk() -> Path:
-    """Kept over restarts by the filesystem hierarchy standard, so no shared memory."""
+    """What is kept over restarts by the filesystem hierarchy standard, so no shared memory."""
     kept = Path("/var/tmp")
     return kept if os.access(kept, os.W_OK) else Path(tempfile.gettempdir())
-
 
 
 class Load:
@@ -83,7 +100,7 @@ class Load:
 
     others = 0.0
 
-    def __enter__(self) -> "Load":
+    def __enter__(self) -> Self:
         self._before = (time.monotonic(), _busy(), cpu(os.getpid()))
         return self
 
@@ -100,7 +117,7 @@ def cpu(root: int) -> float:
     for entry in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(FileNotFoundError, ProcessLookupError):
             fields = (entry / "stat").read_text().rpartition(")")[2].split()
-            spent[int(entry.name)] = sum(map(int, fields[11:15])) / _TICKS
+            spent[int(entry.name)] = sum(map(int, fields[11:15])) / TICKS
             children.setdefault(int(fields[1]), []).append(int(entry.name))
     total, waiting = 0.0, [root]
     while waiting:
@@ -112,18 +129,17 @@ def cpu(root: int) -> float:
 
 def _busy() -> float:
     user, nice, system, _idle, _wait, irq, softirq, *_ = map(int, Path("/proc/stat").read_text().split()[1:10])
-    return (user + nice + system + irq + softirq) / _TICKS
+    return (user + nice + system + irq + softirq) / TICKS
 
 
 def _model() -> str:
-    names = [line.partition(":")[2].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line]
-    return names[0] if names else platform.machine()
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    return next((line.partition(":")[2].strip() for line in lines if "model name" in line), platform.machine())
 
 
 def _filesystem(place: Path) -> str:
     mounts = [line.split()[1:3] for line in Path("/proc/mounts").read_text().splitlines()]
-    under = [(len(mount), kind) for mount, kind in mounts if place.is_relative_to(mount)]
-    return max(under)[1]
+    return max((len(mount), kind) for mount, kind in mounts if place.is_relative_to(mount))[1]
 
 
 def _fdatasync(place: Path) -> float:

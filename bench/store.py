@@ -17,7 +17,7 @@ from bench import library
 from bench.bare import Bare, Row
 from bench.companies import companies
 from bench.figures import Figure, Sample, closed_loop, figure
-from bench.machine import Database, Server
+from bench.machine import Database, Machine
 from bench.path import signed_in, write_path
 from domain.organisation.aggregate import ORGANISATION
 from domain.organisation.events import Management, OrganisationAdded
@@ -37,19 +37,19 @@ NOTES = {OURS: "all in", PERSON: "a new person's key, a field sealed", BARE: "th
 Contender = Callable[[int, float], Awaitable[Sample]]
 
 
-def run(server: Server) -> list[Figure]:
+def run(machine: Machine) -> list[Figure]:
     """About a minute and a half."""
-    return uvloop.run(_run(server))
+    return uvloop.run(_run(machine))
 
 
-async def _run(server: Server) -> list[Figure]:
+async def _run(machine: Machine) -> list[Figure]:
     async with AsyncExitStack() as stack:
         contenders = {
-            OURS: await stack.enter_async_context(_ours(server.database("store_ours"), None)),
-            PERSON: await stack.enter_async_context(_ours(server.database("store_person"), Management(name="Jean Dupont"))),
-            BARE: await stack.enter_async_context(_bare(server.database("store_bare"))),
+            OURS: await stack.enter_async_context(_ours(machine.database("store_ours"), None)),
+            PERSON: await stack.enter_async_context(_ours(machine.database("store_person"), Management(name="Jean Dupont"))),
+            BARE: await stack.enter_async_context(_bare(machine.database("store_bare"))),
         }
-        empty = server.database("store_library", migrated=False)
+        empty = machine.database("store_library", migrated=False)
         recorder = stack.enter_context(library.recorder(empty.owner, max(THREADS)))
         with_threads = {threads: _library(recorder, threads) for threads in THREADS}
         gc.collect()

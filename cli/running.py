@@ -44,6 +44,7 @@ class NotReady(Exception):
 def running_stack(**settings: str) -> Iterator[Stack]:
     """Starts it on a free loopback port; ends it, and its folder, at the end. Raises NotReady."""
     with tempfile.TemporaryDirectory(prefix="chancery-") as folder:
+        Path(folder).chmod(0o711)  # as root, PostgreSQL runs as somebody else
         port = _free_port()
         environ = {
             **{name: value for name, value in os.environ.items() if not name.startswith("CHANCERY_")},

@@ -12,7 +12,6 @@ from types import FrameType
 import httpx
 import msgspec
 import rich_click as click
-from infrastructure.bootstrap import ensure_admin
 from rich.console import Console
 from rich.panel import Panel
 from rich.table import Table
@@ -20,10 +19,12 @@ from rich.table import Table
 from api.server import PortTaken, free_port
 from cli.migrate import apply
 from cli.options import pass_settings
+from infrastructure.bootstrap import ensure_admin
 from infrastructure.embedded import Stack, StackError
 from infrastructure.embedded.children import Child
 from infrastructure.embedded.folder import Folder
 from infrastructure.embedded.supervisor import GaveUp, Supervisor
+from infrastructure.logging import configure
 from infrastructure.settings import Settings, environment
 
 PROCESSES = {"work": 15.0, "jobs": 20.0, "serve": 25.0}
@@ -50,6 +51,7 @@ class Program:
 @pass_settings
 def command(settings: Settings) -> None:
     """Start everything, in the foreground; Ctrl-C ends it and keeps the data."""
+    configure(settings.log_format)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _stop)
     try:

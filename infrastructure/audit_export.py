@@ -11,7 +11,7 @@ from psycopg import AsyncConnection
 
 from infrastructure.audit_keys import published_keys
 from infrastructure.signed_note import parse_note
-from projections import audit_log
+from projections import audit_log, audit_tree
 from projections.leaf import leaf, unbundle
 from projections.merkle import HASH
 from projections.proofs import Checkpoint, parse_checkpoint
@@ -77,7 +77,7 @@ class DatabaseSource:
         self._connection = connection
 
     async def checkpoint(self) -> str:
-        signed = await audit_log.signed_checkpoint(self._connection)
+        signed = await audit_tree.signed_checkpoint(self._connection)
         if signed is None:
             raise NothingToExport("nothing is signed yet")
         return signed.note
@@ -86,7 +86,7 @@ class DatabaseSource:
         return tuple(key.vkey for key in await published_keys(self._connection))
 
     async def tile(self, at: TileAt, width: int) -> bytes:
-        row = await audit_log.tile(self._connection, at, width)
+        row = await audit_tree.tile(self._connection, at, width)
         if row is None:
             raise NothingToExport(f"tile {at.level}/{tile_path(at.number, width)} is missing")
         return row

@@ -8,7 +8,8 @@ from psycopg import AsyncConnection
 from infrastructure.audit_export import DatabaseSource, NothingToExport, export_lines
 from infrastructure.audit_verify import Examiner, Finding, Report, Verdict
 from infrastructure.signed_note import Note, Verifier
-from projections.audit_log import read_tiles, span_hashes, stored_events, tree_size
+from projections.audit_log import stored_events
+from projections.audit_tree import read_tiles, span_hashes, tree_size
 from projections.leaf import leaf
 from projections.merkle import HASH, Span, leaf_hash, perfect_hash
 from projections.tiles import WIDTH, TileAt, tile_path
@@ -65,7 +66,7 @@ async def _beside(connection: AsyncConnection[Any]) -> AsyncIterator[Finding]:
     async for position in _different_entries(connection, size):
         detail = "the entry shown is not the event stored, or not the leaf in the tree"
         yield Finding(verdict=Verdict.TAMPERED, detail=detail, position=position)
-    async for at in _wrong_tiles(connection, size):
+    async for at in wrong_tiles(connection, size):
         detail = f"tile {at.level}/{tile_path(at.number)} is not made of the tiles below"
         yield Finding(verdict=Verdict.TAMPERED, detail=detail)
     async for signed in _wrong_checkpoints(connection, size):
@@ -80,7 +81,7 @@ async def _different_entries(connection: AsyncConnection[Any], size: int) -> Asy
             yield position
 
 
-async def _wrong_tiles(connection: AsyncConnection[Any], size: int) -> AsyncIterator[TileAt]:
+async def wrong_tiles(connection: AsyncConnection[Any], size: int) -> AsyncIterator[TileAt]:
     """Upper tiles that hold another hash than that over the tile below; level 0 is compared with the events."""
     level, whole = 1, size >> 16
     while whole:

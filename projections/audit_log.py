@@ -1,20 +1,23 @@
 """The audit log: every event a leaf of the Merkle tree, found by who, what and when, and proved by tiles."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from datetime import datetime
 from operator import attrgetter
-from typing import Any, NamedTuple
+from typing import Any
+from uuid import UUID
 
-from msgspec import structs
-from psycopg import AsyncConnection, AsyncCursor
+from msgspec import Struct, structs
+from psycopg import AsyncCursor, sql
 
-from domain.shared import Stored
+from domain.shared import Actor, Event, Origin, Recorded, Stored
+from projections.audit_tree import Asks, read_tiles, tree_size
 from projections.columns import Column, ColumnType
 from projections.leaf import bundle, leaf
-from projections.merkle import HASH, Span, consistency_spans, inclusion_spans, leaf_hash
+from projections.lists import Listing
+from projections.merkle import HASH, leaf_hash
 from projections.packing import Packed, a_bytes, a_int4, a_int8, a_text, a_ts, a_uuid
 from projections.projection import Batch
-from projections.proofs import Proof
-from projections.tiles import WIDTH, Edge, TileAt, Tiles, edge_of, edge_tiles, hashes, wanted
+from projections.tiles import WIDTH, Edge, Tiles, edge_of, edge_tiles
 
 
 def _column(
@@ -38,6 +41,66 @@ COLUMNS = {
     "allowed_by": _column(ColumnType.TEXT, "metadata.allowed_by", nullable=True),
 }
 """What entries can be filtered by."""
+
+_RELATION = """(
+  select *, event_id as id, recorded_at as created_at, recorded_at as updated_at,
+    false as archived, position::text::bytea as view from read.audit_entry
+) as entry"""
+
+
+class AuditEntry(Struct, frozen=True, kw_only=True):
+    """Who did what, when, from where, in whose right. Erased fields are null; `leaf_hash` never changes."""
+
+    position: int
+    event_id: UUID
+    topic: str
+    stream_id: UUID
+    version: int
+    recorded_at: datetime
+    actor: Actor
+    request_id: str
+    session_id: UUID | None
+    client: UUID | None
+    address: str | None
+    agent: str | None
+    cause: UUID | None
+    allowed_by: str | None
+    leaf_hash: bytes
+    data: Any
+
+
+def shown(recorded: Recorded[Event], leaf: bytes) -> AuditEntry:
+    """An entry for people, from the opened event and the hash of its leaf."""
+    metadata = recorded.metadata
+    origin = metadata.origin or Origin()
+    return AuditEntry(
+        position=recorded.position,
+        event_id=recorded.event_id,
+        topic=recorded.topic,
+        stream_id=recorded.stream_id,
+        version=recorded.version,
+        recorded_at=recorded.recorded_at,
+        actor=metadata.actor,
+        request_id=metadata.request_id,
+        session_id=metadata.session_id,
+        client=metadata.client_id,
+        address=origin.address,
+        agent=origin.agent,
+        cause=metadata.cause,
+        allowed_by=metadata.allowed_by,
+        leaf_hash=leaf,
+        data=recorded.event,
+    )
+
+
+LISTING = Listing(
+    name="audit_log",
+    view=AuditEntry,
+    columns=COLUMNS,
+    order_by="position desc",
+    relation=sql.SQL(_RELATION),
+)
+"""Its rows hold positions alone; who lists entries sets `complete`, since events are opened elsewhere."""
 
 _DDL = """
 create table {schema}.audit_entry (
@@ -86,10 +149,8 @@ _TILES = """
 insert into {schema}.audit_tile select * from unnest(%b::int[], %b::bigint[], %b::int[], %b::bytea[])
   on conflict (level, number) do update set width = excluded.width, hashes = excluded.hashes
 """
-_STORED = "s.notification_id, s.event_id, s.originator_id, s.originator_version, s.topic, s.recorded_at, s.metadata, s.state"
-
-
-Asks = AsyncConnection[Any] | AsyncCursor[Any]
+_EVENT = "notification_id, event_id, originator_id, originator_version, topic, recorded_at, metadata, state"
+_STORED = ", ".join(f"s.{column}" for column in _EVENT.split(", "))
 
 
 class NotNext(Exception):
@@ -100,11 +161,6 @@ class Entry(Stored, frozen=True, kw_only=True):
     """A stored event and the hash of its leaf."""
 
     leaf_hash: bytes
-
-
-class SignedCheckpoint(NamedTuple):
-    size: int
-    note: str
 
 
 class AuditLog:
@@ -168,35 +224,6 @@ def _tile_rows(tiles: Tiles) -> tuple[Packed, ...]:
     )
 
 
-async def tree_size(cursor: Asks, schema: str = "read") -> int:
-    """How many entries have their leaf in the tree."""
-    last = f"select number * {WIDTH} + width from {schema}.audit_tile where level = 0 order by number desc limit 1"
-    row = await (await cursor.execute(last.encode(), prepare=True)).fetchone()
-    return int(row[0]) if row else 0
-
-
-async def read_tiles(cursor: Asks, at: Iterable[TileAt], schema: str = "read") -> dict[TileAt, bytes]:
-    """Those of the tiles that there are, each as wide as it is by now."""
-    levels, numbers = zip(*at, strict=True) if (at := tuple(at)) else ((), ())
-    query = (
-        f"select t.level, t.number, t.hashes from unnest(%b::int[], %b::bigint[]) as w(level, number)"
-        f" join {schema}.audit_tile t using (level, number)"
-    )
-    rows = await cursor.execute(query.encode(), (a_int4(levels), a_int8(numbers)), prepare=True, binary=True)
-    return {TileAt(level, number): row for level, number, row in await rows.fetchall()}
-
-
-async def span_hashes(cursor: Asks, spans: Sequence[Span], schema: str = "read") -> list[bytes]:
-    """The hash of each span of the tree. Raises KeyError when the tree does not reach so far."""
-    return hashes(spans, await read_tiles(cursor, wanted(spans), schema))
-
-
-async def tile(cursor: Asks, at: TileAt, width: int) -> bytes | None:
-    """A tile as C2SP tlog-tiles serves it; a partial one is cut to any width it has reached."""
-    row = (await read_tiles(cursor, [at])).get(at, b"")[: width * HASH]
-    return row if len(row) == width * HASH else None
-
-
 async def stored_events(cursor: Asks, first: int, last: int) -> list[Stored]:
     """The events of these positions, in order, both ends included."""
     query = f"select {_STORED} from stored_events s where notification_id between %s and %s order by 1"
@@ -219,29 +246,6 @@ async def entries(cursor: Asks, positions: Sequence[int]) -> list[Entry]:
     )
     rows = await cursor.execute(query.encode(), (a_int8(positions),), prepare=True, binary=True)
     return [Entry(**structs.asdict(_stored(row)), leaf_hash=row[8]) for row in await rows.fetchall()]
-
-
-async def signed_checkpoint(cursor: Asks) -> SignedCheckpoint | None:
-    """The newest; None before the first."""
-    query = b"select size, note from audit.checkpoints where note is not null order by size desc limit 1"
-    row = await (await cursor.execute(query, prepare=True)).fetchone()
-    return SignedCheckpoint(*row) if row else None
-
-
-async def inclusion_proof(cursor: Asks, position: int) -> Proof | None:
-    """That the entry is in the tree of the newest checkpoint; None when that does not cover it."""
-    signed = await signed_checkpoint(cursor)
-    if signed is None or not 1 <= position <= signed.size:
-        return None
-    path = await span_hashes(cursor, inclusion_spans(position - 1, signed.size))
-    return Proof(index=position - 1, path=tuple(path), checkpoint=signed.note)
-
-
-async def consistency_proof(cursor: Asks, old: int, new: int) -> list[bytes] | None:
-    """That the first `old` entries are the beginning of the first `new`; None when there are fewer."""
-    if not 0 <= old <= new <= await tree_size(cursor):
-        return None
-    return await span_hashes(cursor, consistency_spans(old, new))
 
 
 def _stored(row: Sequence[Any]) -> Stored:

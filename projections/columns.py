@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from enum import Enum
 from operator import attrgetter
 from typing import Any, LiteralString
@@ -101,6 +101,21 @@ def physical(columns: Mapping[str, Column]) -> dict[str, str]:
 def values(columns: Mapping[str, Column], view: Any) -> tuple[Any, ...]:
     """What a view puts into its row, in the order of `physical`."""
     return tuple(value for column in columns.values() for value in _stored(column, column.get(view)))
+
+
+def stored(columns: Mapping[str, Column], views: Sequence[Any]) -> Iterator[list[Any]]:
+    """What many views put into the table, column by column, in the order of `physical`."""
+    for column in columns.values():
+        got = [column.get(view) for view in views]
+        match column.type:
+            case ColumnType.FOLDED:
+                folded = [None if value is None else fold_text(value) for value in got]
+                yield [key(column, text) for text in folded]
+                yield [None if text is None else _grams(text) for text in folded]
+            case ColumnType.TEXT:
+                yield [key(column, value) for value in got]
+            case _:
+                yield got
 
 
 def _stored(column: Column, value: Any) -> Iterator[Any]:

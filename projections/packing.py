@@ -97,16 +97,15 @@ def _microseconds(instant: datetime) -> int:
 
 
 def text_literal(value: Any) -> str | None:
-    """What PostgreSQL reads back as this value from text: a number, or a list of texts as an array literal."""
+    """What PostgreSQL reads back as this value: a number as text, a list of texts as an array literal."""
     if value is None:
         return None
-    if isinstance(value, (list, tuple, set, frozenset)):
-        return "{" + ",".join([_element(v) for v in value]) + "}"
-    return str(value)
-
-
-def _element(value: Any) -> str:
-    return "NULL" if value is None else '"' + str(value).replace("\\", "\\\\").replace('"', '\\"') + '"'
+    if not isinstance(value, (list, tuple)):
+        return str(value)
+    plain = '","'.join(value)
+    if "\\" not in plain and plain.count('"') == 2 * max(0, len(value) - 1):
+        return '{"' + plain + '"}' if value else "{}"
+    return "{" + ",".join(['"' + v.replace("\\", "\\\\").replace('"', '\\"') + '"' for v in value]) + "}"
 
 
 PACKED: Mapping[str, Callable[[Iterable[Any]], Packed]] = {

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import cached_property
 from importlib import import_module
+from itertools import chain
 from typing import Any, Generic, Protocol, TypeVar, get_args, get_type_hints, runtime_checkable
 from uuid import UUID
 
@@ -40,7 +41,7 @@ class Projection(Protocol):
         ...
 
     def ddl(self, schema: str) -> str:
-        """The statements that make its tables in `schema`."""
+        """The statements that make its tables in `schema`; `create index ...;` may be run when they are full."""
         ...
 
     async def apply(self, cursor: AsyncCursor[Any], schema: str, batch: Batch) -> None:
@@ -181,15 +182,12 @@ class Fold(Generic[V]):
         ).encode()
 
     def _rows(self, views: Sequence[V]) -> list[bytes]:
-        rows = [
+        fixed = [
             (v.id, v.version, v.position, v.created_at, v.updated_at, v.archived, self._encode(v))
-            + table.values(self.columns, v)
             for v in views
         ]
-        return [
-            column(sql, values)
-            for sql, values in zip(self._types.values(), zip(*rows, strict=True), strict=True)
-        ]
+        by_column = chain(zip(*fixed, strict=True), table.stored(self.columns, views))
+        return [column(sql, values) for sql, values in zip(self._types.values(), by_column, strict=True)]
 
 
 def _events_of(fold: Callable[..., Any]) -> tuple[type[Event], ...]:

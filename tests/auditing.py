@@ -4,8 +4,6 @@ from collections.abc import Sequence
 from uuid import UUID
 
 import psycopg
-from tests.appending import Wish, append
-from tests.servers import Addresses
 
 from domain.shared import SYSTEM, Actor, Event, Metadata, Recorded
 from infrastructure.role import Connection
@@ -13,6 +11,8 @@ from projections.audit_log import AuditLog, stored_events
 from projections.leaf import leaf
 from projections.merkle import leaf_hash
 from projections.tiles import Edge
+from tests.appending import Wish, append
+from tests.servers import Addresses
 
 ALICE = UUID(int=7)
 

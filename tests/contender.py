@@ -13,7 +13,7 @@ from domain.shared import SYSTEM, Actor, Metadata
 from infrastructure.event_store import EventStore, EventTooLarge, new_id
 from tests.store import open_store
 
-CALLERS, COMMANDS = 24, 25
+CALLERS, COMMANDS = 24, 16
 SHARED = [uuid5(SYSTEM, f"shared {n}") for n in range(6)]
 """Streams that every process changes."""
 INNS = [f"{7_700_000_000 + n}" for n in range(40)]

@@ -8,6 +8,7 @@ import redis
 from dramatiq.brokers.redis import RedisBroker
 from dramatiq.middleware import AsyncIO, ShutdownNotifications, TimeLimit
 
+from infrastructure.logging import configure
 from infrastructure.settings import Settings
 
 THREADS = 8
@@ -23,13 +24,14 @@ def broker(settings: Settings) -> RedisBroker:
     """
     pool = redis.ConnectionPool.from_url(settings.redis_url, socket_timeout=5, socket_connect_timeout=2)
     middleware = [AsyncIO(), TimeLimit(), ShutdownNotifications(notify_shutdown=True)]
-    return RedisBroker(
+    return RedisBroker(  # type: ignore[no-untyped-call]
         connection_pool=pool, middleware=middleware, maintenance_chance=100_000, heartbeat_timeout=30_000
     )
 
 
 def run(settings: Settings) -> None:
     """Work off jobs until SIGINT or SIGTERM. Runs in the main thread of a process of its own."""
+    configure(settings.log_format)
     stopping = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stopping.set())

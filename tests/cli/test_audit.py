@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
-from tests.auditing import follow, happen, superuser
-from tests.servers import Addresses
 
 from cli.main import chancery
 from infrastructure.personal_data import Wrapping
 from infrastructure.postgres import connect
 from projections.audit_log import AuditLog
+from tests.auditing import follow, happen, superuser
+from tests.servers import Addresses
 from workers.signer import sign_once
 
 ORIGIN = "chancery.example/audit/1"

@@ -53,7 +53,8 @@ def test_the_key_of_a_known_log_is_read() -> None:
 def test_a_note_may_have_empty_lines() -> None:
     """C2SP signed-note: the text is separated from the signatures by the last empty line."""
     poem = "Ognuno sta solo sul cuor della terra\ntrafitto da un raggio di sole:\n\ned è subito sera.\n"
-    signature = "— quasimodo.example/salvatore NnugSzTjtVAewIS+Z/iJhUPeFDkO/5QQ2i5ddnGITLlC+EhfLW9oJKONrMouFSQU0xMcXxj99ihAQwaqP3ZekRwNtIc=\n"
+    signed = "NnugSzTjtVAewIS+Z/iJhUPeFDkO/5QQ2i5ddnGITLlC+EhfLW9oJKONrMouFSQU0xMcXxj99ihAQwaqP3ZekRwNtIc="
+    signature = f"— quasimodo.example/salvatore {signed}\n"
     assert parse_note(f"{poem}\n{signature}").text == poem
 
 
@@ -85,7 +86,7 @@ def test_one_good_signature_does_not_excuse_a_forged_one() -> None:
         f"\x01{TEXT}\n{PETER}",
         f"{TEXT}\n{PETER}".replace("\n", "\r\n"),
         f"{TEXT}\n{PETER}".encode().replace(b"If", b"\xff"),
-        f"{TEXT}\n— Bad Name x08go/ZJkuBS9UG/SffcvIAQxVBtiFupLLr8pAcElZInNIuGUgYN1FFYC2pZSNXgKvqfqdngotpRZb6KE6RyyBwJnAM=\n",
+        f"{TEXT}\n{PETER.replace('PeterNeumann', 'Bad Name')}",
         f"{TEXT}\n— a+b x08go/ZJkuBS9UG/\n",
         f"{TEXT}\n—  x08go/ZJkuBS9UG/\n",
         f"{TEXT}\n— name x08g\n",

@@ -9,25 +9,16 @@ import psycopg
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.auditing import ALICE, follow, happen, recorded, true_root
 
 from domain.shared import Stored
 from infrastructure.postgres import connect
 from infrastructure.role import Connection
-from projections.audit_log import (
-    AuditLog,
-    NotNext,
-    consistency_proof,
-    entries,
-    entry_bundle,
-    inclusion_proof,
-    span_hashes,
-    tile,
-    tree_size,
-)
+from projections.audit_log import AuditLog, NotNext, entries, entry_bundle
+from projections.audit_tree import consistency_proof, inclusion_proof, span_hashes, tile, tree_size
 from projections.leaf import leaf, leaf_bound, unbundle
 from projections.merkle import Span, leaf_hash, verify_consistency, verify_inclusion
 from projections.tiles import TileAt
+from tests.auditing import ALICE, follow, happen, recorded, true_root
 
 pytestmark = pytest.mark.anyio
 
@@ -77,10 +68,8 @@ async def test_a_batch_that_was_rolled_back_leaves_no_trace(dsn: str, connection
     happen(dsn, 300)
     projection = AuditLog()
     await follow(connection, projection, [100])
-    with pytest.raises(RuntimeError, match="power cut"):
-        async with connection.transaction(), connection.cursor() as cursor:
-            await projection.apply(cursor, "read", await recorded(connection, 101, 300))
-            raise RuntimeError("power cut")
+    async with connection.transaction(force_rollback=True), connection.cursor() as cursor:
+        await projection.apply(cursor, "read", await recorded(connection, 101, 300))
     await follow(connection, projection, [50, 150], done=100)
     assert await root(connection, 300) == await true_root(connection, 300)
 
@@ -199,9 +188,9 @@ def test_a_leaf_is_one_array_of_what_is_stored() -> None:
     assert leaf_hash(expected).hex() == "9623051c731f3a7b92d952094b4f36e9d038548848339f7d8a4531ddc37bfb40"
 
 
-instants = st.datetimes(
-    timezones=st.just(UTC) | st.timezones(), min_value=datetime(1970, 1, 3), max_value=datetime(9999, 12, 30)
-)  # noqa: DTZ001
+instants = st.integers(0, 253_370_764_800_000_000).map(
+    lambda instant: datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=instant)
+)
 
 
 @given(st.integers(1, 2**63 - 1), st.text(), instants, st.binary(max_size=400), st.binary(max_size=400))

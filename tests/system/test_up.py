@@ -1,0 +1,144 @@
+"""`chancery up` from outside: it starts whole, heals, refuses a twin, survives a kill, ends clean."""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+from infrastructure.embedded.children import wait_until
+from infrastructure.settings_sources import running_stack
+
+CHANCERY = [sys.executable, "-m", "cli.main"]
+ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith("CHANCERY_")}
+PATIENCE = 90
+
+
+@pytest.fixture(scope="module")
+def folder() -> Iterator[Path]:
+    place = Path(
+        tempfile.mkdtemp(prefix="chancery-", dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else None)
+    )
+    place.chmod(0o711)
+    yield place / "data"
+    shutil.rmtree(place)
+
+
+class Up:
+    """A running `up`: what it printed, and what it said beside."""
+
+    def __init__(self, folder: Path) -> None:
+        self.out, self.err = folder.parent / "out", folder.parent / "err"
+        command = [*CHANCERY, "up", "--port", "0", "--data-dir", str(folder)]
+        with self.out.open("w") as out, self.err.open("w") as err:
+            self.process = subprocess.Popen(command, env=ENVIRONMENT, stdout=out, stderr=err)
+        wait_until(lambda: "Ctrl-C" in self.block or self.process.poll() is not None, PATIENCE)
+        if "Ctrl-C" not in self.block:
+            self.process.kill()
+            self.process.wait()
+            pytest.fail("up did not come up:\n" + self.said[-3000:])
+        self.url = re.search(r"http://127\.0\.0\.1:\d+", self.block)[0]
+
+    @property
+    def block(self) -> str:
+        return self.out.read_text()
+
+    @property
+    def said(self) -> str:
+        return self.err.read_text()
+
+    @property
+    def password(self) -> str:
+        return re.search(r"Password\s+(\S+)", self.block)[1]
+
+    def ready(self) -> bool:
+        try:
+            return httpx.get(f"{self.url}/readyz", timeout=10).status_code == 200
+        except httpx.TransportError:
+            return False
+
+    def end(self, how: int) -> int:
+        self.process.send_signal(how)
+        return self.process.wait(PATIENCE)
+
+
+@contextmanager
+def up(folder: Path) -> Iterator[Up]:
+    running = Up(folder)
+    try:
+        yield running
+    finally:
+        if running.process.poll() is None:
+            running.end(signal.SIGTERM)
+
+
+def chancery(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    command = [*CHANCERY, *words, "--data-dir", str(folder)]
+    return subprocess.run(
+        command, env=ENVIRONMENT, capture_output=True, text=True, timeout=PATIENCE, check=False
+    )
+
+
+def living(folder: Path) -> list[str]:
+    """Everything that has to do with the directory: servers by their arguments, our processes by their settings."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            said = (process / "cmdline").read_bytes() + (process / "environ").read_bytes()
+            state = (process / "stat").read_text().rpartition(")")[2].split()[0]
+        except (FileNotFoundError, ProcessLookupError, PermissionError):
+            continue
+        if os.fsencode(folder) in said and state != "Z" and int(process.name) != os.getpid():
+            found.append((process / "cmdline").read_text(errors="replace") if process.exists() else "")
+    return found
+
+
+def sign_in(running: Up) -> int:
+    body = {"login": "admin@chancery.local", "password": running.password}
+    return httpx.post(f"{running.url}/api/v1/auth/login", json=body, timeout=30).status_code
+
+
+def test_up_serves_heals_and_is_alone(folder: Path) -> None:
+    with up(folder) as running:
+        assert running.ready()
+        assert sign_in(running) == 200
+        assert str(folder) in running.block
+
+        twin = chancery(folder, "up", "--port", "0")
+        assert twin.returncode == 1
+        sentence = " ".join(twin.stderr.replace("│", " ").split())
+        assert f"as process {running.process.pid}" in sentence
+        assert running.url in sentence
+
+        doctor = chancery(folder, "doctor")
+        assert doctor.returncode == 0, doctor.stdout
+        assert "running stack" in chancery(folder, "config", "show").stdout
+        assert running.password not in chancery(folder, "config", "show", "--json").stdout
+        assert running.password not in running.said
+
+        serve = int((folder / "run" / "serve.pid").read_text().split()[0])
+        os.kill(serve, signal.SIGKILL)
+        assert wait_until(lambda: "serve ended by signal 9" in running.said, PATIENCE)
+        assert wait_until(running.ready, PATIENCE)
+        assert running.end(signal.SIGINT) == 0
+    assert living(folder) == []
+    assert running_stack(folder) == {}
+
+
+def test_up_comes_back_after_a_kill_with_its_data(folder: Path) -> None:
+    with up(folder) as first:
+        password = first.password
+        first.end(signal.SIGKILL)
+        with up(folder) as second:
+            assert second.password == password
+            assert sign_in(second) == 200
+            assert second.end(signal.SIGTERM) == 0
+    assert living(folder) == []
