@@ -19,6 +19,7 @@ from api.edge import Edge
 from api.errors import on_error
 from api.lists import Lists
 from api.openapi import config
+from api.queries import audit as audit_queries
 from api.queries import organisation as organisation_queries
 from api.queries import session as session_queries
 from api.queries import user as user_queries
@@ -54,12 +55,18 @@ def create_app(system: System) -> Litestar:
                 Records(system.records["user"], system.reached, Past(system, USERS)), pages, clock
             ),
             session_queries.routes(pages, system.accounts),
+            audit_queries.routes(system, pages, clock),
         ],
         before_request=auth.for_query,
     )
     api = Router(
         "/api/v1",
-        route_handlers=[*session_commands.routes(system.sessions, auth), commands, queries],
+        route_handlers=[
+            *session_commands.routes(system.sessions, auth),
+            audit_queries.open_routes(system),
+            commands,
+            queries,
+        ],
         dto=StrictBody,
         return_dto=None,
         request_class=BodyRequest,

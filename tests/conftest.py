@@ -8,7 +8,7 @@ import pytest
 
 from tests import servers
 
-CLUSTER = "CHANCERY_TESTS_CLUSTER"
+CLUSTER = "TESTS_CLUSTER"
 
 
 def pytest_configure(config: pytest.Config) -> None:

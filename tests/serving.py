@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 import httpx
 
 from api.app import edge_of
-from infrastructure.bootstrap import System, running
+from infrastructure.bootstrap import running
 from infrastructure.passwords import Passwords
 from infrastructure.postgres import connect
 from infrastructure.settings import Settings
@@ -30,7 +30,7 @@ def settings(dsn: str, nats_url: str, **changed: object) -> Settings:
 
 
 class Following(httpx.ASGITransport):
-    """Brings every read model to the log's head before a GET, so that a test need not wait. `follows = False`: it lags."""
+    """Brings every read model to the log's head before a GET, so that a test need not wait; unless `follows` is off."""
 
     follows = True
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import msgspec
 from litestar import Router, get
-from litestar.params import Parameter
+from litestar.params import QueryParameter
 from msgspec import Struct, structs
 
 from api.answers import Answer, Header, Page, json_answer
@@ -38,8 +38,8 @@ FRESH: Header = (b"cache-control", b"no-cache")
 FOR_EVER: Header = (b"cache-control", b"public, max-age=31536000, immutable")
 _encode = msgspec.json.Encoder().encode
 
-OldSize = Annotated[int, Parameter(query="from", ge=0, description="The smaller number of entries.")]
-NewSize = Annotated[int, Parameter(query="to", ge=0, description="The larger number of entries.")]
+OldSize = Annotated[int, QueryParameter(name="from", ge=0, description="The smaller number of entries.")]
+NewSize = Annotated[int, QueryParameter(name="to", ge=0, description="The larger number of entries.")]
 
 
 class NotSignedYet(Problem):

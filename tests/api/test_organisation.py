@@ -14,7 +14,10 @@ async def test_adding_answers_with_where_it_stands(client):
     answer = await client.post("/organisations", json=ALPHA)
     assert answer.status_code == 201
     assert answer.headers["location"].endswith(answer.json()["id"])
-    assert (answer.headers["etag"], answer.headers["x-event-position"]) == ('"v1"', str(answer.json()["position"]))
+    assert (answer.headers["etag"], answer.headers["x-event-position"]) == (
+        '"v1"',
+        str(answer.json()["position"]),
+    )
     shown = await client.get(f"/organisations/{answer.json()['id']}")
     assert (shown.status_code, shown.json()["full_name"]) == (200, "Alpha")
 
@@ -28,13 +31,17 @@ async def test_of_two_with_the_same_numbers_one_is_added_and_named_to_the_other(
     answers = await asyncio.gather(*(client.post("/organisations", json=ALPHA) for _ in range(8)))
     (added,) = [answer for answer in answers if answer.status_code == 201]
     refused = [answer for answer in answers if answer.status_code != 201]
-    assert {(answer.status_code, answer.json()["code"]) for answer in refused} == {(409, "organisation.duplicate")}
+    assert {(answer.status_code, answer.json()["code"]) for answer in refused} == {
+        (409, "organisation.duplicate")
+    }
     assert all(added.json()["id"] in answer.text for answer in refused)
 
 
 async def test_a_repeat_with_the_same_key_is_answered_and_not_done_again(client):
     key = {"Idempotency-Key": uuid4().hex}
-    answers = await asyncio.gather(*(client.post("/organisations", json=ALPHA, headers=key) for _ in range(8)))
+    answers = await asyncio.gather(
+        *(client.post("/organisations", json=ALPHA, headers=key) for _ in range(8))
+    )
     assert {(answer.status_code, answer.text) for answer in answers} == {(201, answers[0].text)}
     assert (await client.get("/organisations", params={"include_total": True})).json()["total"] == 1
     other = await client.post("/organisations", json={"full_name": "Beta"}, headers=key)

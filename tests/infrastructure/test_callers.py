@@ -13,14 +13,15 @@ from domain.user.events import UserSignedOut
 from infrastructure import callers as module
 from infrastructure.callers import SessionCallers
 from infrastructure.postgres import connect
-from tests import contender, people
+from tests import people
+from tests.store import open_store
 
 pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture
 async def store(dsn):
-    async with contender.opened(dsn, dsn) as opened:
+    async with open_store(dsn) as (opened, _):
         yield opened
 
 

@@ -15,7 +15,8 @@ from infrastructure import guard_check
 from infrastructure.event_store import new_id
 from infrastructure.guards import Guards
 from infrastructure.personal_data import Wrapping
-from tests import contender, people
+from tests import people
+from tests.store import open_store
 
 pytestmark = pytest.mark.anyio
 WRAPPING = Wrapping(bytes(32))
@@ -23,7 +24,7 @@ WRAPPING = Wrapping(bytes(32))
 
 @pytest.fixture
 async def store(dsn):
-    async with contender.opened(dsn, dsn) as opened:
+    async with open_store(dsn) as (opened, _):
         yield opened
 
 

@@ -13,7 +13,8 @@ from application.session import Reused, Rotated
 from infrastructure.personal_data import Wrapping
 from infrastructure.postgres import open_pool
 from infrastructure.refresh import PREFIX, RefreshTokens, decode, encode
-from tests import contender, people
+from tests import people
+from tests.store import open_store
 from domain.session.events import SessionClosed
 from infrastructure.event_store import new_id
 
@@ -33,7 +34,7 @@ class Clock:
 
 @pytest.fixture
 async def store(dsn):
-    async with contender.opened(dsn, dsn) as opened:
+    async with open_store(dsn) as (opened, _):
         yield opened
 
 

@@ -19,7 +19,7 @@ from tests.store import WRAPPING, open_store
 pytestmark = pytest.mark.anyio
 
 PROCESSES = 3
-SEED = int(os.environ.get("CHANCERY_TESTS_SEED", "7"))
+SEED = int(os.environ.get("TESTS_SEED", "7"))
 
 
 @pytest.fixture

@@ -17,14 +17,21 @@ from tests.scenario import given
 pytestmark = pytest.mark.anyio
 
 ALPHA, BETA = UUID(int=1), UUID(int=2)
-BOTH = ((ALPHA, OrganisationAdded(full_name="Alpha")), (BETA, OrganisationAdded(full_name="Beta", is_gov=True)))
+BOTH = (
+    (ALPHA, OrganisationAdded(full_name="Alpha")),
+    (BETA, OrganisationAdded(full_name="Beta", is_gov=True)),
+)
 
 
 @pytest.mark.parametrize("batch", [1, 500])
 async def test_a_change_is_shown_on_its_organisation_only(dsn, batch):
     changed = OrganisationChanged(short_name="A", identifiers=Identifiers(inn="7700000001"))
     shown = await given(ORGANISATIONS, *BOTH, (ALPHA, changed)).delivered(dsn, times=2, batch=batch)
-    assert (shown[ALPHA].short_name, shown[ALPHA].identifiers.inn, shown[ALPHA].version) == ("A", "7700000001", 2)
+    assert (shown[ALPHA].short_name, shown[ALPHA].identifiers.inn, shown[ALPHA].version) == (
+        "A",
+        "7700000001",
+        2,
+    )
     assert (shown[BETA].short_name, shown[BETA].identifiers.inn, shown[BETA].version) == (None, None, 1)
     assert (shown[ALPHA].full_name, shown[BETA].full_name) == ("Alpha", "Beta")
 

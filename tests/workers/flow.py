@@ -102,7 +102,7 @@ class Workers:
             " except select * from read.tally) as differing"
         )
         (count, position, head) = await self.one(
-            "select count, position, (select max(notification_id) from stored_events) from projections where name = 'tally'"
+            "select count, position, (select max(notification_id) from stored_events) from projections where name = 'tally' and place = 'read'"
         )
         return wrong == 0 and count == position == head
 
