@@ -71,7 +71,8 @@ class KeyRing:
         """Looks again every 30 s, or when a key was wanted; without the database the known keys stay good."""
         while True:
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._wanted.wait(), EVERY)
+                async with asyncio.timeout(EVERY):
+                    await self._wanted.wait()
             self._wanted.clear()
             try:
                 async with await connect(self._url, options=TIMEOUTS, name="chancery keys") as connection:

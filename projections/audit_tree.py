@@ -18,6 +18,14 @@ class SignedCheckpoint(NamedTuple):
     note: str
 
 
+async def tree_begun(cursor: Asks, schema: str = "read") -> bool:
+    """Whether the projection has made its tables."""
+    row = await (
+        await cursor.execute("select to_regclass(%s) is not null", (f"{schema}.audit_tile",))
+    ).fetchone()
+    return bool(row and row[0])
+
+
 async def tree_size(cursor: Asks, schema: str = "read") -> int:
     """How many entries have their leaf in the tree."""
     last = f"select number * {WIDTH} + width from {schema}.audit_tile where level = 0 order by number desc limit 1"

@@ -1,23 +1,27 @@
 """Signs the head of the log, at the latest a second after an append, and never two heads that disagree."""
 
 import asyncio
-from typing import Any, Never
-
-from psycopg import AsyncConnection
+from typing import NamedTuple, Never
 
 from infrastructure.audit_keys import current_signers
 from infrastructure.audit_live import changed_events
 from infrastructure.personal_data import Wrapping
 from infrastructure.postgres import SIGNER
-from infrastructure.role import hold
+from infrastructure.role import Connection, hold
 from infrastructure.signed_note import sign
-from projections.audit_tree import SignedCheckpoint, span_hashes, tree_size
-from projections.merkle import Span
+from projections.audit_tree import SignedCheckpoint, span_hashes, tree_begun, tree_size
+from projections.merkle import EMPTY_ROOT, Span
 from projections.proofs import Checkpoint
 
 SIGN_SECONDS = 0.25
 RECHECK_SECONDS = 3600
 """How long the signer rests after it has compared the whole log with its tiles, some thousand events a second."""
+
+
+class _Newest(NamedTuple):
+    size: int
+    root: bytes
+    signed: bool
 
 
 class Fork(Exception):
@@ -27,7 +31,7 @@ class Fork(Exception):
 async def run(url: str, wrapping: Wrapping, origin: str) -> Never:
     """Hold the signer's role for ever. `origin` names the log at its first start. Raises Fork."""
 
-    async def work(connection: AsyncConnection[Any]) -> None:
+    async def work(connection: Connection) -> None:
         checked, rests_until = 0, 0.0
         while True:
             await sign_once(connection, wrapping, origin)
@@ -40,9 +44,7 @@ async def run(url: str, wrapping: Wrapping, origin: str) -> Never:
     await hold(url, "signer", SIGNER, work)
 
 
-async def sign_once(
-    connection: AsyncConnection[Any], wrapping: Wrapping, origin: str
-) -> SignedCheckpoint | None:
+async def sign_once(connection: Connection, wrapping: Wrapping, origin: str) -> SignedCheckpoint | None:
     """Sign the tree as far as it is built; None when there is nothing new. Raises Fork."""
     found = await _unsigned(connection)
     if found is None:
@@ -68,48 +70,43 @@ async def sign_once(
     return SignedCheckpoint(size, note)
 
 
-async def recheck(connection: AsyncConnection[Any], after: int) -> int:
+async def recheck(connection: Connection, after: int) -> int:
     """Compare the next few thousand events with their leaves in the tree; returns the last compared. Raises Fork."""
+    if not await tree_begun(connection):
+        return after
     changed, last = await changed_events(connection, after)
     if changed:
         raise Fork(f"the stored event {changed[0]} is not the one whose leaf is in the tree")
     return last
 
 
-async def _unsigned(connection: AsyncConnection[Any]) -> tuple[int, bytes] | None:
+async def _unsigned(connection: Connection) -> tuple[int, bytes] | None:
     """Size and root of the tree that is to be signed now, all read in one snapshot. Raises Fork."""
     async with connection.transaction():
         await connection.execute("set transaction isolation level repeatable read, read only")
-        head, built, signed = await _rows(connection)
-        if signed and signed[0] > head:
-            raise Fork(f"{signed[0]} entries were signed, and the log has only {head}")
-        size = await tree_size(connection) if built else 0
-        if size == 0 or (signed and signed[0] > size):
+        newest = await _newest(connection)
+        size = await tree_size(connection) if await tree_begun(connection) else 0
+        if size == 0 or size < newest.size:
             return None  # not built yet, or being built again
-        if signed is None:
-            return size, (await span_hashes(connection, [Span(0, size)]))[0]
-        before, now = await span_hashes(connection, [Span(0, signed[0]), Span(0, size)])
-        if before != signed[1]:
-            raise Fork(
-                f"the first {signed[0]} entries no longer have the root that stands among the checkpoints"
-            )
-        if not signed[2]:
-            return signed[0], before
-        return (size, now) if size > signed[0] else None
+        before, now = await span_hashes(connection, [Span(0, newest.size), Span(0, size)])
+        if before != newest.root:
+            raise Fork(f"the first {newest.size} entries no longer have the root of their checkpoint")
+        if not newest.signed:
+            return newest.size, before
+        return (size, now) if size > newest.size else None
 
 
-async def _rows(connection: AsyncConnection[Any]) -> tuple[int, bool, tuple[int, bytes, bool] | None]:
-    """The log's head, whether the tree's table is there, and the newest checkpoint: size, root, whether signed."""
-    row = await (
-        await connection.execute(
-            "select (select coalesce(max(notification_id), 0) from stored_events),"
-            " to_regclass('read.audit_tile') is not null"
-        )
+async def _newest(connection: Connection) -> _Newest:
+    """The newest checkpoint; before the first that of an empty log, about which there is nothing to sign. Raises Fork."""
+    head = await (
+        await connection.execute("select coalesce(max(notification_id), 0) from stored_events")
     ).fetchone()
-    newest = await (
+    row = await (
         await connection.execute(
             "select size, root, note is not null from audit.checkpoints order by size desc limit 1"
         )
     ).fetchone()
-    assert row is not None
-    return row[0], row[1], newest and (newest[0], bytes(newest[1]), newest[2])
+    newest = _Newest(row[0], bytes(row[1]), row[2]) if row else _Newest(0, EMPTY_ROOT, signed=True)
+    if head is None or newest.size > head[0]:
+        raise Fork(f"{newest.size} entries were signed, and the log has only {head and head[0]}")
+    return newest

@@ -1,5 +1,6 @@
 """`chancery up` from outside: it starts whole, heals, refuses a twin, survives a kill, ends clean."""
 
+import json
 import os
 import re
 import shutil
@@ -7,6 +8,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -36,7 +38,7 @@ class Up:
     """A running `up`: what it printed, and what it said beside."""
 
     def __init__(self, folder: Path) -> None:
-        self.out, self.err = folder.parent / "out", folder.parent / "err"
+        self.out, self.err = (folder.parent / f"{name}-{time.monotonic_ns()}" for name in ("out", "err"))
         command = [*CHANCERY, "up", "--port", "0", "--data-dir", str(folder)]
         with self.out.open("w") as out, self.err.open("w") as err:
             self.process = subprocess.Popen(command, env=ENVIRONMENT, stdout=out, stderr=err)
@@ -106,39 +108,39 @@ def sign_in(running: Up) -> int:
     return httpx.post(f"{running.url}/api/v1/auth/login", json=body, timeout=30).status_code
 
 
-def test_up_serves_heals_and_is_alone(folder: Path) -> None:
-    with up(folder) as running:
-        assert running.ready()
-        assert sign_in(running) == 200
-        assert str(folder) in running.block
-
-        twin = chancery(folder, "up", "--port", "0")
-        assert twin.returncode == 1
-        sentence = " ".join(twin.stderr.replace("│", " ").split())
-        assert f"as process {running.process.pid}" in sentence
-        assert running.url in sentence
-
-        doctor = chancery(folder, "doctor")
-        assert doctor.returncode == 0, doctor.stdout
-        assert "running stack" in chancery(folder, "config", "show").stdout
-        assert running.password not in chancery(folder, "config", "show", "--json").stdout
-        assert running.password not in running.said
-
-        serve = int((folder / "run" / "serve.pid").read_text().split()[0])
-        os.kill(serve, signal.SIGKILL)
-        assert wait_until(lambda: "serve ended by signal 9" in running.said, PATIENCE)
-        assert wait_until(running.ready, PATIENCE)
-        assert running.end(signal.SIGINT) == 0
-    assert living(folder) == []
-    assert running_stack(folder) == {}
+def refuses_a_twin(running: Up) -> None:
+    twin = chancery(running.folder, "up", "--port", "0")
+    assert twin.returncode == 1
+    sentence = " ".join(twin.stderr.replace("│", " ").split())
+    assert f"as process {running.process.pid}" in sentence
+    assert running.url in sentence
 
 
-def test_up_comes_back_after_a_kill_with_its_data(folder: Path) -> None:
+def is_found_from_another_terminal(running: Up) -> None:
+    doctor = chancery(running.folder, "doctor")
+    assert doctor.returncode == 0, doctor.stdout
+    shown = chancery(running.folder, "config", "show", "--json").stdout
+    assert json.loads(shown)["database_url"]["source"] == "running stack"
+    assert running.password not in shown + running.said
+
+
+def heals(running: Up) -> None:
+    os.kill(int((running.folder / "run" / "serve.pid").read_text().split()[0]), signal.SIGKILL)
+    assert wait_until(lambda: "serve ended by signal 9" in running.said, PATIENCE)
+    assert wait_until(running.ready, PATIENCE)
+
+
+def test_up_serves_heals_is_alone_and_outlives_a_kill(folder: Path) -> None:
     with up(folder) as first:
-        password = first.password
+        assert first.ready()
+        assert sign_in(first) == 200
+        refuses_a_twin(first)
+        is_found_from_another_terminal(first)
+        heals(first)
         first.end(signal.SIGKILL)
         with up(folder) as second:
-            assert second.password == password
+            assert second.password == first.password
             assert sign_in(second) == 200
-            assert second.end(signal.SIGTERM) == 0
+            assert second.end(signal.SIGINT) == 0
     assert living(folder) == []
+    assert running_stack(folder) == {}

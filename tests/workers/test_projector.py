@@ -9,7 +9,7 @@ import pytest
 
 from infrastructure.nats import APPENDED, projected
 from projections.leaf import stored_of
-from tests.workers.flow import Tally, append, workers
+from tests.flow import Tally, append, workers
 from workers import checkpoint
 from workers.checkpoint import Moved, running
 from workers.epoch import EpochMismatch

@@ -7,7 +7,7 @@ import psycopg
 import pytest
 
 from projections.leaf import leaf, stored_of
-from tests.workers.flow import append, workers
+from tests.flow import append, workers
 from workers.epoch import EpochMismatch
 from workers.relay import Relay
 
