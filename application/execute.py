@@ -100,6 +100,8 @@ class Execute:
         need: Need,
         *,
         new: bool = False,
+        upsert: bool = False,
+        made: Callable[[tuple[E, ...]], bool] = bool,
         resource: Callable[[S], Resource] = lambda _: ANYTHING,
         relies: Callable[[], Awaitable[Reliance]] | None = None,
         secrets: Secrets | None = None,
@@ -107,28 +109,33 @@ class Execute:
         taken: Taken | None = None,
         none_left: Callable[[], DomainError] | None = None,
     ) -> Answer | DryRun:
-        """Raises DomainError, AccessError, VersionMismatch, TooBusy, and what the store raises."""
-        if context.key is not None and (answer := await self._kept(context.key)) is not None:
+        """`new`: the stream has just been named. `upsert`: it may exist or not, and `made` tells from the events whether
+        something was made (201). Raises DomainError, AccessError, VersionMismatch, TooBusy, and what the store raises.
+        """
+        if context.key is not None and (answer := await self._kept(context, context.key)) is not None:
             return answer
-        fresh = False
+        fresh, sure = False, context.caller.session_id is None
         for _ in range(ATTEMPTS):
             loaded = Loaded(state=rules.initial, version=0, position=0, fresh=True)
             if not new:
                 loaded = await self._store.load(rules, stream_id, fresh=fresh)
             try:
-                authority = self._judge(rules, loaded, context, need, resource, new=new)
-                reliance = NOTHING_ELSE if relies is None else await relies()
+                authority = self._judge(
+                    rules, loaded, context, need, resource, new=new or (upsert and loaded.version == 0)
+                )
                 events = rules.decide(loaded.state, command)
+                reliance = NOTHING_ELSE if relies is None or not events else await relies()
             except (DomainError, AccessError, VersionMismatch):
-                if fresh or (loaded.fresh and context.caller.session_id is None):
+                if loaded.fresh and sure:
                     raise
-                context, fresh = await self._renewed(context), True
+                context, fresh, sure = await self._renewed(context), True, True
+                continue
+            # What append does not judge again rests on nothing remembered.
+            if (context.dry_run or not events) and not (loaded.fresh and sure):
+                context, fresh, sure = await self._renewed(context), True, True
                 continue
             if context.dry_run:
                 return DryRun(events)
-            if not events and not loaded.fresh:
-                fresh = True
-                continue
             if not events and context.key is None:
                 return Answer(
                     id=stream_id,
@@ -145,7 +152,7 @@ class Execute:
                 session=_session(context.caller),
                 grant_id=authority.grant_id,
                 key=context.key,
-                status=201 if new else 200,
+                status=201 if new or (upsert and made(events)) else 200,
                 extra=extra or {},
                 relies=reliance,
                 secrets=secrets,
@@ -163,11 +170,11 @@ class Execute:
                     )
                 case Replayed():
                     assert context.key is not None
-                    answer = await self._kept(context.key)
+                    answer = await self._kept(context, context.key)
                     assert answer is not None
                     return answer
                 case StaleAccess():
-                    context = await self._renewed(context)
+                    context, sure = await self._renewed(context), True
                 case VersionConflict() | Moved():
                     fresh = True
                 case ClaimTaken():
@@ -207,10 +214,12 @@ class Execute:
             raise VersionMismatch(loaded.version)
         return authority
 
-    async def _kept(self, key: Key) -> Answer | None:
+    async def _kept(self, context: Context, key: Key) -> Answer | None:
+        """The answer to an earlier request, for whoever may still ask. Raises KeyReused, SessionEnded."""
         kept = await self._store.kept(key)
         if kept is None:
             return None
+        await self._callers.caller(context.caller)
         if kept.fingerprint != key.fingerprint:
             raise KeyReused("This Idempotency-Key was used for another request.")
         return structs.replace(kept.answer, replayed=True)

@@ -1,6 +1,7 @@
 """The register of organisations: add, change, archive."""
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any, ClassVar
 from uuid import UUID
 
@@ -11,7 +12,7 @@ from stdnum.ru import inn, ogrn
 from application.access import Need, Resource
 from application.execute import Context, DryRun, Execute
 from application.ports import NOTHING_ELSE, Answer, Claims, ClaimTaken, NewId, Reliance
-from domain.organisation.aggregate import ORGANISATION, OrganisationDuplicate
+from domain.organisation.aggregate import ORGANISATION, Nothing, Organisation, OrganisationDuplicate
 from domain.organisation.commands import AddOrganisation, ArchiveOrganisation, ChangeOrganisation
 from domain.organisation.events import Identifiers
 from domain.shared import DomainError, FieldError, Kind, Warning
@@ -54,7 +55,7 @@ class Organisations:
             command,
             context,
             Need(right="organisation:edit", view=VIEW),
-            resource=lambda _: of(organisation_id),
+            resource=partial(of, organisation_id),
             relies=self._on(None if manager is None else UUID(manager)),
             extra=_warned(Identifiers(**command.changes.get("identifiers", {}))),
             taken=_duplicate,
@@ -69,7 +70,7 @@ class Organisations:
             command,
             context,
             Need(right="organisation:archive", view=VIEW),
-            resource=lambda _: of(organisation_id),
+            resource=partial(of, organisation_id),
         )
 
     def _on(self, manager_id: UUID | None) -> Callable[[], Awaitable[Reliance]]:
@@ -86,8 +87,13 @@ class Organisations:
         return reliance
 
 
-def of(organisation_id: UUID) -> Resource:
-    return Resource(scopes=frozenset({("organisation", str(organisation_id))}))
+def of(organisation_id: UUID, organisation: Organisation) -> Resource:
+    """The organisation as scopes see it: `organisation/<id>`, and `own/*` of its account manager."""
+    manager_id = None if isinstance(organisation, Nothing) else organisation.details.account_manager_id
+    return Resource(
+        scopes=frozenset({("organisation", str(organisation_id))}),
+        responsible_ids=frozenset() if manager_id is None else frozenset({manager_id}),
+    )
 
 
 def _duplicate(taken: ClaimTaken) -> DomainError:

@@ -14,7 +14,7 @@ from domain.session.commands import CloseSession, OpenSession, ProveSession
 from domain.shared import Actor, Origin
 from domain.user.aggregate import USER
 from domain.user.commands import SignOutEverywhere
-from domain.user.guards import ACTIVE, LOGIN, login
+from domain.user.guards import ACTIVE, EMAIL, login
 
 OWN = Need(right=None)
 
@@ -115,7 +115,8 @@ class Sessions:
         self, name: str, password: str, *, transport: str, request_id: str, origin: Origin | None
     ) -> SignedIn:
         """Raises InvalidCredentials, equally late for unknown and wrong, and AccountBlocked."""
-        user_id = await self._claims.owner(LOGIN, login(name), personal=True)
+        kind, form = login(name)
+        user_id = await self._claims.owner(kind, form, personal=kind == EMAIL)
         account = None if user_id is None else await self._accounts.account(user_id)
         known = await self._passwords.verify(None if account is None else account.password_hash, password)
         if account is None or not known:
@@ -165,6 +166,8 @@ class Sessions:
                     caller=Caller(actor=Actor(kind="user", id=user_id)), request_id=request_id, origin=origin
                 )
                 await self._execute(SESSION, session_id, CloseSession(reason="refresh_reused"), context, OWN)
+            case None:
+                pass
         raise InvalidRefresh("The refresh token is not valid any more. Sign in again.")
 
     async def prove(self, password: str, context: Context) -> SignedIn:

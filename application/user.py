@@ -8,7 +8,7 @@ from application.ports import Answer, Claims, ClaimTaken, NewId, Secrets
 from domain.shared import DomainError
 from domain.user.aggregate import USER, EmailTaken
 from domain.user.commands import RegisterUser
-from domain.user.guards import LOGIN, login
+from domain.user.guards import EMAIL, login
 
 
 class Users:
@@ -17,7 +17,7 @@ class Users:
 
     async def ensure_admin(self, email: str, password_hash: str) -> UUID | None:
         """The first administrator; None when the e-mail has an account already, whatever became of it since."""
-        if await self._claims.owner(LOGIN, login(email), personal=True) is not None:
+        if await self._claims.owner(EMAIL, login(email)[1], personal=True) is not None:
             return None
         user_id = self._new_id()
         try:

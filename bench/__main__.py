@@ -1,10 +1,10 @@
-"""`python -m bench [part ...]`: the parts named, or all, in one table."""
+"""`python -m bench [part ...]`: the parts named, or all, in one table; `python -m bench where`: a command's microseconds."""
 
 import signal
 import sys
 from collections.abc import Callable
 
-from bench import http, store
+from bench import http, store, where
 from bench.figures import Figure, show
 from bench.machine import Load, Machine, machine
 
@@ -12,10 +12,14 @@ PARTS: dict[str, Callable[[Machine], list[Figure]]] = {"store": store.run, "http
 
 
 def main(names: list[str]) -> int:
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # servers and files go, too
+    if names == ["where"]:
+        with machine() as servers:
+            where.run(servers)
+        return 0
     if unknown := set(names) - PARTS.keys():
         print(f"there is no part {', '.join(sorted(unknown))}, only {', '.join(PARTS)}", file=sys.stderr)
         return 2
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # servers and files go, too
     figures: list[Figure] = []
     with Load() as load:
         for name in names or PARTS:

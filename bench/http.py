@@ -37,6 +37,7 @@ def run(machine: Machine) -> list[Figure]:
         asking = Asking(machine, client)
         pids = {"serve": serve.pid, "PostgreSQL": machine.postgres.child.pid}
         with machine.program("work") as work:
+            _until(lambda: client.get("/readyz").status_code == 200)
             reads, again = asking.reads()
             followed = Meter(pids | {"work": work.pid})
             for _ in range(ROUNDS):
@@ -94,9 +95,7 @@ class Asking:
         """Of one record, each connection its own: whole, and when the caller has it already."""
         receipts = [self._added(number) for number in range(CONNECTIONS)]
         at_least = {"x-min-position": str(receipts[-1]["position"])}
-        found = [self._client.get(f"{API}/{each['id']}", headers=at_least) for each in receipts]
-        for answer in found:
-            answer.raise_for_status()
+        found = [self._client.get(f"{API}/{each['id']}", headers=at_least).raise_for_status() for each in receipts]
         whole = [self._head("GET", answer.url.path) for answer in found]
         same = [self._head("GET", each.url.path, f"if-none-match: {each.headers['etag']}\r\n") for each in found]
         return self._plan(whole, 200), self._plan(same, 304)
@@ -105,8 +104,7 @@ class Asking:
         numbered = load.identifiers(number)
         body = _body((numbered.siren or "").encode(), (numbered.nic or "").encode())
         answer = self._client.post(API, content=body, headers={"content-type": "application/json"})
-        answer.raise_for_status()
-        receipt: dict[str, str] = answer.json()
+        receipt: dict[str, str] = answer.raise_for_status().json()
         return receipt
 
     def _head(self, method: str, path: str, more: str = "") -> bytes:
@@ -150,8 +148,7 @@ def _token(client: httpx.Client, machine: Machine) -> str:
     settings = machine.settings
     said = {"login": settings.admin_email, "password": settings.admin_password}
     answer = client.post("/api/v1/auth/login", json=said)
-    answer.raise_for_status()
-    token: str = answer.json()["access_token"]
+    token: str = answer.raise_for_status().json()["access_token"]
     return token
 
 

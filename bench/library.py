@@ -17,18 +17,17 @@ TABLE = "organisations_events"
 Recorder = PostgresApplicationRecorder
 
 
+def address(url: str) -> tuple[str, str, str, str]:
+    """Database, folder of the socket, user and password, which the library takes apart."""
+    parts = urlsplit(url)
+    return parts.path.lstrip("/"), parse_qs(parts.query)["host"][0], parts.username or "", parts.password or ""
+
+
 @contextlib.contextmanager
 def recorder(url: str, threads: int) -> Iterator[Recorder]:
     """With a connection for each thread; POSTGRES_ENABLE_DB_FUNCTIONS stays off: with it events get lost."""
-    parts = urlsplit(url)
-    datastore = PostgresDatastore(
-        dbname=parts.path.lstrip("/"),
-        host=parse_qs(parts.query)["host"][0],
-        port=5432,
-        user=parts.username or "",
-        password=parts.password or "",
-        pool_size=threads,
-    )
+    dbname, host, user, password = address(url)
+    datastore = PostgresDatastore(dbname, host, 5432, user, password, pool_size=threads)
     with datastore:
         made = PostgresApplicationRecorder(datastore, events_table_name=TABLE)
         made.create_table()

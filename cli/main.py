@@ -18,7 +18,10 @@ class Commands(click.RichGroup):
         if cmd_name not in self.list_commands(ctx):
             return None
         command = getattr(import_module(f"cli.{cmd_name.replace('-', '_')}"), "command", None)
-        return accept_settings(command) if isinstance(command, click.Command) else None
+        if not isinstance(command, click.Command):
+            return None
+        command.name = cmd_name
+        return accept_settings(command)
 
 
 @click.group("chancery", cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})

@@ -49,7 +49,8 @@ class EventLog:
         async with self._pool.connection() as connection:
             cursor = connection.cursor(binary=True)
             await cursor.execute(query.encode(), parameters, prepare=True)
-            return await cursor.fetchall()
+            rows: list[Any] = await cursor.fetchall()
+            return rows
 
 
 def _stored(row: Any) -> Stored:

@@ -169,10 +169,22 @@ class EventStore:
                 [stream_id, *changes.claims, *relies.keep_one, *((key.digest,) if key else ()), *_fresh(keys)]
             ),
             reads=frozenset(
-                [s for s, _ in relies.reads]
-                + [(k, v) for k, v, *_ in (*relies.require, *relies.require_none)]
+                [
+                    *(s for s, _ in relies.reads),
+                    *((k, v) for k, v, *_ in (*relies.require, *relies.require_none)),
+                    *_others(attempt, changes),
+                ]
             ),
         )
+
+
+def _others(attempt: Attempt, changes: guards.Changes) -> list[UUID]:
+    """Streams that, changed in the same batch, would take away what this command stands on: its session, its grant, the
+    owner of a claim it requires, the user whose session it opens."""
+    stands_on = [owner for _, _, owner in attempt.relies.require]
+    stands_on += [UUID(row["user_id"]) for name, row in changes.rows if name == "opened"]
+    stands_on += [] if attempt.session is None else [attempt.session[0]]
+    return stands_on if attempt.grant_id is None else [*stands_on, attempt.grant_id]
 
 
 def _fresh(keys: dict[UUID, SubjectKey]) -> list[tuple[str, UUID]]:

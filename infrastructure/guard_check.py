@@ -99,7 +99,7 @@ class _One(AsyncConnectionPool[Any]):
     """A pool that lends a single connection, again and again, as it is."""
 
     def __init__(self, connection: AsyncConnection[Any]) -> None:
-        super().__init__(open=False, min_size=0)
+        super().__init__(open=False, min_size=0, max_size=1)
         self._lent = connection
 
     @asynccontextmanager

@@ -114,7 +114,8 @@ class Replay:
                 if (session := self.sessions.get((stream,))) is not None:
                     self._end(session.user_id, {stream})
             case SessionsEnded():
-                self._end(stream, self._sessions_of.get(stream, set()) - {guard.keep})
+                live = self._sessions_of.setdefault(stream, set())
+                self._end(stream, live - {guard.keep})
             case RightHeld():
                 self.rights[stream,] = Held(*(getattr(guard, name) for name in Held._fields))
             case RightGone():

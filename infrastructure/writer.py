@@ -14,7 +14,7 @@ from msgspec import Struct
 from psycopg import AsyncConnection
 from psycopg.rows import tuple_row
 
-from infrastructure.postgres import Unavailable, connect
+from infrastructure.postgres import LOST, Unavailable, connect
 from projections.packing import a_bytes, a_int4, a_int8, a_text, a_uuid
 
 AT_MOST = 512
@@ -109,7 +109,7 @@ class Writer:
         aside: list[_Waiting] = []
         written: set[Hashable] = set()
         read: set[Hashable] = set()
-        while self._queue and len(batch) < AT_MOST:
+        while self._queue and len(batch) < AT_MOST and len(aside) < AT_MOST:
             waiting = self._queue.popleft()
             writes, reads = waiting.item.writes, waiting.item.reads
             if written.isdisjoint(writes) and read.isdisjoint(writes) and written.isdisjoint(reads):
@@ -128,11 +128,11 @@ class Writer:
                 self._connection = await connect(self._url, name="chancery writer")
             head, at, verdicts, details = await self._call([waiting.item for waiting in batch], again=again)
             stored = await self._stored_before(batch, verdicts) if again and verdicts is not None else {}
-        except psycopg.errors.UniqueViolation:
-            await self._singly(batch)
-            return
-        except (psycopg.OperationalError, psycopg.InterfaceError) as problem:
+        except LOST as problem:
             await self._lost(batch, problem)
+            return
+        except psycopg.Error as problem:
+            await self._singly(batch, problem)
             return
         except Exception as problem:
             for waiting in batch:
@@ -161,18 +161,19 @@ class Writer:
                 judged = Judged(ACCEPTED, position if waiting.item.event_ids else 0, at)
             elif verdict == STORED_ALREADY:
                 judged = Judged(ACCEPTED, stored[waiting.item.event_ids[-1]], at)
-            if not waiting.future.done():
-                waiting.future.set_result(judged)
+            _settle(waiting.future, judged)
         if position > head:
             self._bell(position)
 
-    async def _singly(self, batch: list[_Waiting]) -> None:
-        """The unique indexes refused a batch that was judged acceptable: whose fault it is shows when each goes alone."""
-        if len(batch) == 1:
-            batch[0].future.set_result(Judged(CONFLICT))
-            return
-        for waiting in batch:
-            await self._write([waiting])
+    async def _singly(self, batch: list[_Waiting], problem: psycopg.Error) -> None:
+        """The database refused what was judged acceptable: whose fault it is shows when each goes alone."""
+        if len(batch) > 1:
+            for waiting in batch:
+                await self._write([waiting])
+        elif isinstance(problem, psycopg.errors.UniqueViolation):
+            _settle(batch[0].future, Judged(CONFLICT))
+        elif not batch[0].future.done():
+            batch[0].future.set_exception(problem)
 
     async def _lost(self, batch: list[_Waiting], problem: Exception) -> None:
         """The outcome is unknown: ask again with the same event ids, until patience ends."""
@@ -210,6 +211,12 @@ class Writer:
         row = await cursor.fetchone()
         assert row is not None
         return row
+
+
+def _settle(future: asyncio.Future[Judged], judged: Judged) -> None:
+    """The caller may have left meanwhile."""
+    if not future.done():
+        future.set_result(judged)
 
 
 CALL = b"""select * from append(%b::bytea[],%b::bytea[],%b::int[],%b::bytea[],%b::uuid[],

@@ -12,6 +12,7 @@ from domain.organisation.events import OrganisationAdded, OrganisationChanged
 from domain.shared import Actor, Metadata
 from infrastructure.event_codec import EventCodec
 from infrastructure.event_log import EventLog
+from infrastructure.logging import configure
 from infrastructure.nats import APPENDED, Nats
 from infrastructure.personal_data import Vault, Wrapping
 from infrastructure.positions import Positions
@@ -22,6 +23,7 @@ from workers.feed import Feed
 from workers.projector import Projector
 from workers.relay import Relay
 
+configure("console")  # structlog's own tracebacks print every local variable, and take a second each
 META = EventCodec().encode_metadata(
     Metadata(actor=Actor(kind="user", id=UUID(int=7)), request_id="test"), UUID(int=1), 1, {}
 )

@@ -9,6 +9,7 @@ from uuid import UUID
 from msgspec import Struct
 from psycopg import AsyncConnection
 
+from domain.shared import Stored
 from projections.projection import Batch, Projection
 from workers.epoch import EpochMismatch
 
@@ -93,16 +94,19 @@ async def advance(
             prepare=True,
         )
         if cursor.rowcount != 1:
-            raise await _refusal(connection, projection.name, place, at, last.position)
+            if await _known(connection, last):
+                raise Moved(f"{projection.name} is no longer at {at.position}")
+            raise EpochMismatch(f"event {last.event_id} at {last.position} is not the one the store has")
         await projection.apply(cursor, place, batch)
     return after
 
 
-async def _refusal(connection: Connection, name: str, place: str, at: Checkpoint, position: int) -> Exception:
-    found = await load(connection, name, place)
-    if found is None or (found.version, found.position) != (at.version, at.position):
-        return Moved(f"{name} was at {at.position}, now {found.position if found else 'gone'}")
-    return EpochMismatch(f"event {position} is not the one the store has")
+async def _known(connection: Connection, stored: Stored) -> bool:
+    cursor = await connection.execute(
+        "select from stored_events where notification_id = %s and event_id = %s",
+        (stored.position, stored.event_id),
+    )
+    return cursor.rowcount == 1
 
 
 async def fail(connection: Connection, name: str, place: str, at: Checkpoint, failure: str) -> None:

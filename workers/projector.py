@@ -38,8 +38,12 @@ class Projector:
             await hold(url, self._projection.name, PROJECTOR, self._work)
 
     async def _work(self, connection: Connection) -> None:
+        careful = False
         while True:
             try:
+                if careful:
+                    await self._crawl(connection)
+                    careful = False
                 await self._follow(connection, await self._checkpoint(connection))
             except Moved as reason:
                 log.warning("projection.moved", projection=self._projection.name, reason=str(reason))
@@ -47,7 +51,7 @@ class Projector:
                 raise
             except Exception as error:  # noqa: BLE001 - whatever a handler raises: find its event and say so
                 log.warning("projection.batch_failed", projection=self._projection.name, error=_told(error))
-                await self._crawl(connection)
+                careful = True
 
     async def _follow(self, connection: Connection, at: Checkpoint) -> None:
         """Batch after batch; the next is read and decoded while this one is written."""

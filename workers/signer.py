@@ -97,7 +97,7 @@ async def _unsigned(connection: Connection) -> tuple[int, bytes] | None:
 
 
 async def _newest(connection: Connection) -> _Newest:
-    """The newest checkpoint; before the first that of an empty log, about which there is nothing to sign. Raises Fork."""
+    """The newest checkpoint; before the first that of an empty log, which needs no signature. Raises Fork."""
     head = await (
         await connection.execute("select coalesce(max(notification_id), 0) from stored_events")
     ).fetchone()

@@ -1,15 +1,15 @@
 """Answers about the past of one record: as it was, what happened to it, what changed between two moments."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Annotated, Any, Protocol
 from uuid import UUID
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 
-from api.problems import NotFound, Problem
+from api.problems import Problem
 from domain.shared import Event, Recorded
 from projections.projection import Fold
 
@@ -21,6 +21,29 @@ class MomentMalformed(Problem):
     """A moment is an instant (RFC 3339 with an offset), a position, or a version such as v7."""
 
     code, status = "query.moment_malformed", 400
+
+
+Moment = Callable[[Recorded[Event]], bool]
+"""Whether an event had happened by then."""
+
+
+def moment(text: str) -> Moment:
+    """A version (`v7`), a position, or an instant, which means whatever was recorded at or before it.
+
+    One that has not come yet is the present. Raises MomentMalformed.
+    """
+    if re.fullmatch(r"v[1-9][0-9]{0,17}", text):
+        version = int(text[1:])
+        return lambda event: event.version <= version
+    if re.fullmatch(r"[0-9]{1,18}", text):
+        position = int(text)
+        return lambda event: event.position <= position
+    try:
+        instant = msgspec.convert(text, Annotated[datetime, Meta(tz=True)])
+    except msgspec.ValidationError:
+        hint = "In an address the + of an offset is written %2B." if " " in text else None
+        raise MomentMalformed(hint=hint) from None
+    return lambda event: event.recorded_at <= instant
 
 
 class Streams(Protocol):
@@ -55,44 +78,60 @@ class History(Struct, frozen=True, kw_only=True):
 
 
 class Diff(Struct, frozen=True, kw_only=True, rename={"before": "from", "after": "to"}):
+    """What changed; `from` and `to` are the record's versions at the two moments, 0 before it was there."""
+
     before: int
     after: int
     changes: list[Change]
 
 
+class State(Struct, frozen=True, kw_only=True):
+    """A record as it was."""
+
+    body: bytes
+    version: int
+
+
+class Life:
+    """Everything that happened to one record, folded by the very fold that makes the read model."""
+
+    def __init__(self, events: Sequence[Recorded[Event]], fold: Fold[Any]) -> None:
+        self._events, self._fold = events, fold
+
+    def at(self, then: Moment | None = None) -> State | None:
+        """The record at a moment, else now; None: it is not there."""
+        view = self._fold.replay(self._until(then))
+        return None if view is None else State(body=_encode(view), version=view.version)
+
+    def history(self) -> Iterator[HistoryEntry]:
+        before: dict[str, Any] = {}
+        for recorded, view in zip(self._events, self._fold.steps(self._events), strict=True):
+            after = _plain(view)
+            yield _entry(recorded, _changes(before, after))
+            before = after
+
+    def diff(self, start: Moment, end: Moment) -> Diff:
+        earlier, later = self._until(start), self._until(end)
+        return Diff(
+            before=earlier[-1].version if earlier else 0,
+            after=later[-1].version if later else 0,
+            changes=_changes(_plain(self._fold.replay(earlier)), _plain(self._fold.replay(later))),
+        )
+
+    def _until(self, then: Moment | None) -> Sequence[Recorded[Event]]:
+        return self._events if then is None else [event for event in self._events if then(event)]
+
+
 class Past:
-    """The past of one noun's records, folded from their streams by the very fold that made the read model."""
+    """The lives of one noun's records."""
 
     def __init__(self, streams: Streams, fold: Fold[Any]) -> None:
         self._streams, self._fold = streams, fold
 
-    async def as_of(self, record_id: UUID, moment: str) -> tuple[bytes, int, int]:
-        """(body, version, position) of the record as it was then. Raises NotFound when it was not there yet."""
-        events = until(await self._streams.recorded(record_id), moment)
-        view = self._fold.replay(events)
-        if view is None:
-            raise NotFound("It was not there at that moment.")
-        return _encode(view), view.version, view.position
-
-    async def history(self, record_id: UUID) -> History:
-        """Everything that happened to it, oldest first."""
+    async def life(self, record_id: UUID) -> Life:
+        """Empty for an id that is none of this noun's, be it another noun's."""
         events = await self._streams.recorded(record_id)
-        before: dict[str, Any] = {}
-        entries: list[HistoryEntry] = []
-        for recorded, view in zip(events, self._fold.steps(events), strict=True):
-            after = _plain(view)
-            entries.append(_entry(recorded, changes(before, after)))
-            before = after
-        return History(data=entries)
-
-    async def diff(self, record_id: UUID, start: str, end: str) -> Diff:
-        events = await self._streams.recorded(record_id)
-        earlier, later = until(events, start), until(events, end)
-        return Diff(
-            before=earlier[-1].version if earlier else 0,
-            after=later[-1].version if later else 0,
-            changes=changes(_plain(self._fold.replay(earlier)), _plain(self._fold.replay(later))),
-        )
+        return Life(events if self._fold.folds(events) else (), self._fold)
 
 
 def _plain(view: Any) -> dict[str, Any]:
@@ -100,22 +139,7 @@ def _plain(view: Any) -> dict[str, Any]:
     return plain
 
 
-def until(events: Sequence[Recorded[Event]], moment: str) -> Sequence[Recorded[Event]]:
-    """The events up to a version (`v7`), a position, or an instant; an instant means recorded at or before it."""
-    if re.fullmatch(r"v[1-9][0-9]{0,17}", moment):
-        return [e for e in events if e.version <= int(moment[1:])]
-    if re.fullmatch(r"[0-9]{1,18}", moment):
-        return [e for e in events if e.position <= int(moment)]
-    try:
-        instant = datetime.fromisoformat(moment)
-    except ValueError:
-        raise MomentMalformed from None
-    if instant.tzinfo is None:
-        raise MomentMalformed("The instant needs an offset, such as Z.")
-    return [e for e in events if e.recorded_at <= instant]
-
-
-def changes(before: dict[str, Any], after: dict[str, Any]) -> list[Change]:
+def _changes(before: dict[str, Any], after: dict[str, Any]) -> list[Change]:
     names = dict.fromkeys([*before, *after])
     return [
         Change(field=name, before=before.get(name), after=after.get(name))

@@ -36,16 +36,17 @@ class EmailTaken(DomainError):
 
 
 def decide(user: User, command: UserCommand) -> tuple[UserEvent, ...]:
-    match user, command:
-        case Nothing(), RegisterUser():
+    match command:
+        case RegisterUser():
+            if not isinstance(user, Nothing):
+                raise EmailTaken("This account exists.")
             return (UserRegistered(**msgspec.structs.asdict(command)),)
-        case Active(), RegisterUser():
-            raise EmailTaken("This account exists.")
-        case Nothing(), SignOutEverywhere():
-            raise UserUnknown("There is no such user.")
-        case Active(), SignOutEverywhere():
+        case SignOutEverywhere():
+            if isinstance(user, Nothing):
+                raise UserUnknown("There is no such user.")
             return (UserSignedOut(),)
-    raise AssertionError(command)
+        case _:
+            assert_never(command)
 
 
 def evolve(user: User, event: UserEvent) -> User:

@@ -30,6 +30,11 @@ class Folder:
         self.logs = self.path / "log"
         self._secrets = self.path / "secrets"
 
+    @property
+    def reachable(self) -> bool:
+        """Whether an unprivileged user, whom root must run PostgreSQL as, can get here."""
+        return os.geteuid() != 0 or all(parent.stat().st_mode & 0o001 for parent in self.path.parents)
+
     @contextlib.contextmanager
     def held(self) -> Generator[None]:
         """Hold the directory alone; two servers on the same files would lose data. Raises Busy."""
@@ -68,10 +73,10 @@ class Folder:
         return path
 
     def sockets(self) -> Path:
-        """An empty directory for sockets: in `run`, or a temporary one when that path would be too long."""
+        """An empty directory for sockets: in `run`, or a temporary one when that is too deep or out of reach."""
         self.remove_sockets()
         link = self.run / "sockets"
-        if len(os.fsencode(link)) + len("/postgres/.s.PGSQL.5432") <= _SOCKET_PATH:
+        if self.reachable and len(os.fsencode(link)) + len("/postgres/.s.PGSQL.5432") <= _SOCKET_PATH:
             link.mkdir(mode=0o700)
             return link
         short = Path(tempfile.mkdtemp(prefix="chancery-"))

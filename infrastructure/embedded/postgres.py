@@ -204,7 +204,7 @@ def _home(folder: Folder, who: dict[str, Any]) -> Path:
     home = folder.path / "postgres"
     if not home.exists():
         home.unlink(missing_ok=True)
-        if who and not all(parent.stat().st_mode & 0o001 for parent in folder.path.parents):
+        if not folder.reachable:
             shelter = Path("/var/lib/chancery")
             shelter.mkdir(mode=0o711, exist_ok=True)
             home.symlink_to(tempfile.mkdtemp(prefix="postgres-", dir=shelter))

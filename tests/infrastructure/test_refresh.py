@@ -158,7 +158,7 @@ async def test_a_closed_session_gives_no_more_tokens(refreshes, session, store):
 
 
 async def test_an_expired_session_gives_no_more_tokens(refreshes, session, clock):
-    clock.passes(days=1)
+    clock.passes(days=1, minutes=1)
     assert await refreshes.rotate(session[2]) is None
 
 

@@ -19,7 +19,7 @@ from tests.projections.things import COLUMNS, POOLS, Thing, make_table, put, thi
 
 ON_DATABASE = settings(
     deadline=None,
-    max_examples=1000,
+    max_examples=60,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 
@@ -199,7 +199,7 @@ PIECES = r"""( ) [ ] , " ' \ = != < >= => : AND or и NOT не null None name am
 
 
 def test_any_text_is_a_filter_or_is_refused(table):
-    @settings(ON_DATABASE, max_examples=3000)
+    @settings(ON_DATABASE, max_examples=400)
     @given(
         st.text(max_size=80)
         | st.lists(st.sampled_from([*PIECES.split(), " ", "\n", "\0", "\ud800"]), max_size=40).map("".join)

@@ -27,7 +27,7 @@ pytestmark = pytest.mark.anyio
 
 ON_DATABASE = settings(
     deadline=None,
-    max_examples=1000,
+    max_examples=80,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 FIELDS = [

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -34,10 +34,17 @@ def folder() -> Iterator[Path]:
     shutil.rmtree(place)
 
 
+def found(pattern: str, text: str) -> str:
+    match = re.search(pattern, text)
+    assert match, text
+    return match[1]
+
+
 class Up:
     """A running `up`: what it printed, and what it said beside."""
 
     def __init__(self, folder: Path) -> None:
+        self.folder = folder
         self.out, self.err = (folder.parent / f"{name}-{time.monotonic_ns()}" for name in ("out", "err"))
         command = [*CHANCERY, "up", "--port", "0", "--data-dir", str(folder)]
         with self.out.open("w") as out, self.err.open("w") as err:
@@ -47,7 +54,7 @@ class Up:
             self.process.kill()
             self.process.wait()
             pytest.fail("up did not come up:\n" + self.said[-3000:])
-        self.url = re.search(r"http://127\.0\.0\.1:\d+", self.block)[0]
+        self.url = found(r"(http://127\.0\.0\.1:\d+)", self.block)
 
     @property
     def block(self) -> str:
@@ -59,7 +66,7 @@ class Up:
 
     @property
     def password(self) -> str:
-        return re.search(r"Password\s+(\S+)", self.block)[1]
+        return found(r"Password\s+(\S+)", self.block)
 
     def ready(self) -> bool:
         try:
@@ -73,7 +80,7 @@ class Up:
 
 
 @contextmanager
-def up(folder: Path) -> Iterator[Up]:
+def up(folder: Path) -> Generator[Up]:
     running = Up(folder)
     try:
         yield running
