@@ -1,13 +1,15 @@
 """The whole API put together: routes, the edge around them, and the system they stand on."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any
 
 from litestar import Litestar, Router
 
-from api import outages as outages  # registers itself with the errors
-from api import root
+from api import (
+    outages,  # noqa: F401 - registers itself with the errors
+    root,
+)
 from api.arrival import Receive, Scope, Send
 from api.auth import Authenticate, InvalidBearerToken, MissingBearerToken
 from api.body import BodyRequest, StrictBody
@@ -24,13 +26,13 @@ from api.queries import organisation as organisation_queries
 from api.queries import session as session_queries
 from api.queries import user as user_queries
 from api.queries.past import Past
-from api.queries.records import Records
+from api.queries.records import Records, Sight
 from infrastructure.bootstrap import System, clock, running
 from infrastructure.logging import configure
 from infrastructure.settings import Settings, load
 from infrastructure.tokens import InvalidToken
 from projections.organisation import ORGANISATIONS
-from projections.projection import discover
+from projections.projection import Fold, discover
 from projections.user import USERS
 
 
@@ -47,13 +49,9 @@ def create_app(system: System) -> Litestar:
         "/",
         route_handlers=[
             organisation_queries.routes(
-                Records(system.records["organisation"], system.reached, Past(system, ORGANISATIONS)),
-                pages,
-                clock,
+                _records(system, ORGANISATIONS, organisation_queries.OrganisationSight(clock)), pages, clock
             ),
-            user_queries.routes(
-                Records(system.records["user"], system.reached, Past(system, USERS)), pages, clock
-            ),
+            user_queries.routes(_records(system, USERS, user_queries.UserSight(clock)), pages, clock),
             session_queries.routes(pages, system.accounts),
             audit_queries.routes(system, pages, clock),
         ],
@@ -74,7 +72,9 @@ def create_app(system: System) -> Litestar:
     app = Litestar(
         route_handlers=[
             api,
-            *root.routes(system.positions, frozenset(discover()), system.failed, lambda: system.tokens.ring.jwks),
+            *root.routes(
+                system.positions, frozenset(discover()), system.failed, lambda: system.tokens.ring.jwks
+            ),
             *documentation((MissingBearerToken, InvalidBearerToken)),
         ],
         exception_handlers={Exception: on_error},
@@ -86,6 +86,10 @@ def create_app(system: System) -> Litestar:
     index_parameters(app)
     check_routes(app)
     return app
+
+
+def _records(system: System, fold: Fold[Any], sight: Sight) -> Records:
+    return Records(system.records[fold.name], system, Past(system, fold), sight)
 
 
 class Served:
@@ -112,7 +116,7 @@ class Served:
 
 
 @asynccontextmanager
-async def serving(settings: Settings) -> AsyncIterator[Edge]:
+async def serving(settings: Settings) -> AsyncGenerator[Edge]:
     async with running(settings) as system:
         yield edge_of(system)
 

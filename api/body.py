@@ -45,7 +45,7 @@ class BodyRequest(Request[Any, Any, Any]):
             if body and length == b"0":
                 require_json(headers)
             if not body:
-                if wanted.annotation is not Nothing:
+                if not issubclass(wanted.annotation, Nothing):
                     raise BodyMissing
                 body = b"{}"
         self._body = state.body = body

@@ -24,7 +24,7 @@ class Body(Struct, forbid_unknown_fields=True, kw_only=True, frozen=True):
 
 
 class Nothing(Body, frozen=True, kw_only=True):
-    """The body of a command that needs none: absent, or `{}`."""
+    """The body of a command that needs none: absent, or `{}`. One whose every field is optional descends from this."""
 
 
 Change: TypeAlias = T | UnsetType | None

@@ -119,7 +119,7 @@ def _describe(one: Operation, described: dict[str, Any], components: dict[str, A
         operation["operationId"] = operation["operationId"].removeprefix("ApiV1")
     if (schema := described.get(str(one.body))) is not None:
         content = {"schema": schema, "example": sample(schema, components, one.body)}
-        required = one.body is not Nothing
+        required = not issubclass(one.body, Nothing)
         operation["requestBody"] = {"required": required, "content": {"application/json": content}}
     responses: dict[str, Any] = operation["responses"]
     answer = responses[str(one.handler.status_code)]

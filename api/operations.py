@@ -2,6 +2,7 @@
 
 from collections.abc import Container, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from litestar import Litestar
@@ -14,6 +15,9 @@ from api.body import BodyMissing, MediaTypeUnsupported
 from api.conditions import ConditionMalformed, KeyMalformed, PositionUnknown, ProjectionBehind
 from api.declared import RepeatedParameter, UnknownParameter
 from api.fields import Nothing
+from api.headers import ASKED_HEADERS
+from api.lists import LIST_PROBLEMS
+from api.outages import PersonErased
 from api.problems import (
     BodyTooLarge,
     BodyTooSlow,
@@ -56,6 +60,12 @@ class Operation:
             return returned.inner_types[0].raw if returned.inner_types else None
         return None
 
+    @cached_property
+    def declared(self) -> frozenset[str]:
+        """The keys of those common request headers that the handler takes."""
+        taken = {one["name"].lower() for one in self.described.get("parameters", ()) if one["in"] == "header"}
+        return frozenset(key for key, header in ASKED_HEADERS.items() if header["name"].lower() in taken)
+
     @property
     def of_api(self) -> bool:
         return self.path.startswith(API)
@@ -80,16 +90,22 @@ def operations_of(app: Litestar, whole: dict[str, Any]) -> Iterator[Operation]:
 
 
 def common_headers(one: Operation, members: Container[str]) -> tuple[list[str], list[str]]:
-    """The common headers an operation reads and writes, told from what its answer holds."""
-    if one.is_read and "next_page_token" in members:
-        return ["RequestId", "MinPosition"], ["X-Request-Id", "X-Projection-Position", "Link"]
-    if one.is_read:
-        return ["RequestId", "MinPosition", "IfNoneMatch"], ["X-Request-Id", "X-Projection-Position", "ETag"]
-    if "position" in members:
-        given = ["X-Request-Id", "ETag", "X-Event-Position", "Idempotent-Replayed"]
-        made = ["Location"] if one.handler.status_code == 201 else []
-        return ["RequestId", "IdempotencyKey", "IfMatch"], given + made
-    return ["RequestId"], ["X-Request-Id"]
+    """The common headers an operation reads, as its handler declares them, and those it writes in turn."""
+    asked = ["RequestId", *(key for key in ASKED_HEADERS if key in one.declared)]
+    given = ["X-Request-Id"]
+    if "MinPosition" in asked:
+        given.append("X-Projection-Position")
+    if "IfNoneMatch" in asked:
+        given.append("ETag")
+    if "next_page_token" in members:
+        given.append("Link")
+    if not one.is_read and "position" in members:
+        given += ["ETag", "X-Event-Position"]
+        if one.handler.status_code == 201:
+            given.append("Location")
+    if "IdempotencyKey" in asked:
+        given.append("Idempotent-Replayed")
+    return asked, given
 
 
 def common_refusals(one: Operation, signed_in: tuple[Refusing, ...]) -> Iterator[Refusing]:
@@ -102,9 +118,16 @@ def common_refusals(one: Operation, signed_in: tuple[Refusing, ...]) -> Iterator
         yield from (*signed_in, SessionEnded, Forbidden, PasswordChangeRequired)
     if one.body is not None:
         yield from (BodyMalformed, BodyInvalid, BodyTooLarge, BodyTooSlow, MediaTypeUnsupported)
-        if one.body is not Nothing:
+        if not issubclass(one.body, Nothing):
             yield BodyMissing
-    if one.is_read:
+    given = one.described["responses"][str(one.handler.status_code)]["headers"]
+    if "X-Projection-Position" in given:
         yield from (ConditionMalformed, PositionUnknown, ProjectionBehind)
-    elif "X-Event-Position" in one.described["responses"][str(one.handler.status_code)]["headers"]:
-        yield from (ConditionMalformed, KeyMalformed, KeyReused, VersionMismatch, EventTooLarge, Contended)
+    if "Link" in given:
+        yield from LIST_PROBLEMS.values()
+    if "IdempotencyKey" in one.declared:
+        yield from (KeyMalformed, KeyReused)
+    if "IfMatch" in one.declared:
+        yield from (ConditionMalformed, VersionMismatch)
+    if "X-Event-Position" in given:
+        yield from (EventTooLarge, Contended, PersonErased)

@@ -105,12 +105,16 @@ class Execute:
         resource: Callable[[S], Resource] = lambda _: ANYTHING,
         relies: Callable[[], Awaitable[Reliance]] | None = None,
         secrets: Secrets | None = None,
+        keep_one: tuple[str, ...] = (),
         extra: dict[str, Any] | None = None,
+        once: dict[str, Any] | None = None,
         taken: Taken | None = None,
         none_left: Callable[[], DomainError] | None = None,
     ) -> Answer | DryRun:
         """`new`: the stream has just been named. `upsert`: it may exist or not, and `made` tells from the events whether
-        something was made (201). Raises DomainError, AccessError, VersionMismatch, TooBusy, and what the store raises.
+        something was made (201). `once` joins the answer but is never kept: a replay shows null.
+
+        Raises DomainError, AccessError, VersionMismatch, TooBusy, and what the store raises.
         """
         if context.key is not None and (answer := await self._kept(context, context.key)) is not None:
             return answer
@@ -153,8 +157,8 @@ class Execute:
                 grant_id=authority.grant_id,
                 key=context.key,
                 status=201 if new or (upsert and made(events)) else 200,
-                extra=extra or {},
-                relies=reliance,
+                extra=_without_secrets(extra, once),
+                relies=structs.replace(reliance, keep_one=keep_one) if keep_one else reliance,
                 secrets=secrets,
                 state_after=partial(reduce, rules.evolve, events, loaded.state),
             )
@@ -166,7 +170,7 @@ class Execute:
                         version=verdict.version,
                         position=verdict.position or loaded.position,
                         status=attempt.status,
-                        extra=attempt.extra,
+                        extra={**(extra or {}), **(once or {})},
                     )
                 case Replayed():
                     assert context.key is not None
@@ -226,6 +230,13 @@ class Execute:
 
     async def _renewed(self, context: Context) -> Context:
         return structs.replace(context, caller=await self._callers.caller(context.caller))
+
+
+def _without_secrets(extra: dict[str, Any] | None, once: dict[str, Any] | None) -> dict[str, Any]:
+    """What stands under an idempotency key: a secret that was shown is null there."""
+    if not once:
+        return extra or {}
+    return {**(extra or {}), **dict.fromkeys(once), "shown_once": True}
 
 
 def _metadata(context: Context, authority: Authority) -> Metadata:

@@ -1,41 +1,233 @@
 """Accounts of people: what staff and the people themselves may do with them."""
 
+from collections.abc import Callable
+from typing import Any, ClassVar, Protocol
 from uuid import UUID
 
-from application.access import Need, system
-from application.execute import Context, Execute
+import msgspec
+
+from application.access import AccessError, Caller, Need, Resource, system
+from application.execute import Context, DryRun, Execute
+from application.password import PasswordPolicy, PasswordRefused
 from application.ports import Answer, Claims, ClaimTaken, NewId, Secrets
-from domain.shared import DomainError
-from domain.user.aggregate import USER, EmailTaken
-from domain.user.commands import RegisterUser
-from domain.user.guards import EMAIL, login
+from application.session import Accounts, InvalidCredentials
+from domain.shared import Actor, DomainError, FieldError, Kind
+from domain.user.aggregate import USER, EmailTaken, LastAdmin, StaffNumberTaken, User
+from domain.user.commands import (
+    BlockUser,
+    ChangePassword,
+    ChangeRole,
+    ChangeUser,
+    DeactivateUser,
+    ReactivateUser,
+    RegisterUser,
+    ResetPassword,
+    UnblockUser,
+    UserCommand,
+)
+from domain.user.guards import ADMIN, EMAIL, login
+
+VIEW = "user:view"
+OWN = Need(right=None)
+
+
+class RegistrationClosed(AccessError):
+    """Accounts are opened by staff here."""
+
+    code: ClassVar[str] = "registration_closed"
+
+
+class EmailDomainRefused(DomainError):
+    """Only e-mail addresses of certain domains may have an account here."""
+
+    code: ClassVar[str] = "user.email_domain_refused"
+    kind: ClassVar[Kind] = Kind.INVALID
+
+
+class Hashing(Protocol):
+    async def hash(self, password: str) -> str: ...
+    async def verify(self, stored: str | None, password: str) -> bool: ...
+
+
+class Admission(msgspec.Struct, frozen=True, kw_only=True):
+    """Who may have an account: whether strangers may open one, and at which exact e-mail domains (none: any)."""
+
+    open: bool
+    domains: tuple[str, ...] = ()
+
+    def check(self, email: str) -> None:
+        """Raises EmailDomainRefused."""
+        if self.domains and email.rpartition("@")[2].lower() not in {domain.lower() for domain in self.domains}:
+            wrong = FieldError(pointer="/email", code="domain", detail="No account can have an address there.")
+            raise EmailDomainRefused("This e-mail domain is not admitted.", errors=(wrong,))
 
 
 class Users:
-    def __init__(self, execute: Execute, claims: Claims, new_id: NewId) -> None:
-        self._execute, self._claims, self._new_id = execute, claims, new_id
+    def __init__(  # noqa: PLR0913 - the parts of an account, all named
+        self,
+        execute: Execute,
+        claims: Claims,
+        accounts: Accounts,
+        hashing: Hashing,
+        policy: PasswordPolicy,
+        admission: Admission,
+        new_id: NewId,
+        new_password: Callable[[], str],
+    ) -> None:
+        self._execute, self._claims, self._accounts, self._hashing = execute, claims, accounts, hashing
+        self._policy, self._admission, self._new_id, self._new_password = policy, admission, new_id, new_password
+
+    async def register(self, command: RegisterUser, password: str, context: Context) -> Answer | DryRun:
+        """A stranger opens an account. Raises RegistrationClosed, PasswordRefused."""
+        if not self._admission.open:
+            raise RegistrationClosed("Accounts are opened by staff here.")
+        self._admission.check(command.email)
+        self._policy.check(password, pointer="/password", own=_own(command))
+        user_id = self._new_id()
+        himself = msgspec.structs.replace(context, caller=Caller(actor=Actor(kind="user", id=user_id)))
+        return await self._add(user_id, command, himself, OWN, await self._hashing.hash(password))
+
+    async def create(self, command: RegisterUser, context: Context) -> Answer | DryRun:
+        """By staff, with a temporary password that is shown once."""
+        self._admission.check(command.email)
+        temporary = self._new_password()
+        password_hash = "" if context.dry_run else await self._hashing.hash(temporary)
+        command = msgspec.structs.replace(command, must_change_password=True, by_role=_role(context))
+        once = {"temporary_password": temporary}
+        need = Need(right="user:create")
+        return await self._add(self._new_id(), command, context, need, password_hash, once=once)
+
+    async def _add(  # noqa: PLR0913
+        self,
+        user_id: UUID,
+        command: RegisterUser,
+        context: Context,
+        need: Need,
+        password_hash: str,
+        *,
+        once: dict[str, Any] | None = None,
+    ) -> Answer | DryRun:
+        return await self._execute(
+            USER,
+            user_id,
+            command,
+            context,
+            need,
+            new=True,
+            secrets=Secrets(password_hash=(user_id, password_hash)),
+            once=once,
+            taken=_taken,
+        )
+
+    async def change(self, user_id: UUID, changes: dict[str, Any], context: Context) -> Answer | DryRun:
+        if changes.get("email"):
+            self._admission.check(changes["email"])
+        command = ChangeUser(changes=changes, by_role=_role(context))
+        return await self._do(user_id, command, context, Need(right="user:edit", view=VIEW))
+
+    async def change_own(self, changes: dict[str, Any], context: Context) -> Answer | DryRun:
+        return await self._do(context.caller.actor.id, ChangeUser(changes=changes), context, OWN)
+
+    async def change_password(self, old: str, new: str, context: Context) -> Answer | DryRun:
+        """By the user himself; his other sessions end. Raises InvalidCredentials, PasswordRefused."""
+        user_id = context.caller.actor.id
+        account = await self._accounts.account(user_id)
+        if account is None or not await self._hashing.verify(account.password_hash, old):
+            raise InvalidCredentials("The old password is wrong.")
+        self._policy.check(new, pointer="/new")
+        if old == new:
+            wrong = FieldError(pointer="/new", code="unchanged", detail="Not the old one again.")
+            raise PasswordRefused("The new password is the old one.", errors=(wrong,))
+        secrets = Secrets(password_hash=(user_id, await self._hashing.hash(new)))
+        command = ChangePassword(keep_session_id=context.caller.session_id)
+        return await self._execute(USER, user_id, command, context, OWN, secrets=secrets)
+
+    async def reset_password(self, user_id: UUID, password: str | None, context: Context) -> Answer | DryRun:
+        """By staff: the given one, or a temporary one that is shown once; to be changed at the next sign-in."""
+        if password is not None:
+            self._policy.check(password, pointer="/password")
+        chosen = password or self._new_password()
+        password_hash = "" if context.dry_run else await self._hashing.hash(chosen)
+        return await self._execute(
+            USER,
+            user_id,
+            ResetPassword(by_role=_role(context)),
+            context,
+            Need(right="user:password", view=VIEW, step_up=True),
+            secrets=Secrets(password_hash=(user_id, password_hash)),
+            once=None if password is not None else {"temporary_password": chosen},
+        )
+
+    async def change_role(self, user_id: UUID, role: str, context: Context) -> Answer | DryRun:
+        need = Need(right="user:role", view=VIEW, step_up=True)
+        return await self._lasting(user_id, ChangeRole(role=role, by_role=_role(context)), context, need)
+
+    async def block(self, user_id: UUID, reason: str, context: Context) -> Answer | DryRun:
+        need = Need(right="user:block", view=VIEW, step_up=True)
+        return await self._lasting(user_id, BlockUser(reason=reason, by_role=_role(context)), context, need)
+
+    async def unblock(self, user_id: UUID, context: Context) -> Answer | DryRun:
+        command = UnblockUser(by_role=_role(context))
+        return await self._do(user_id, command, context, Need(right="user:unblock", view=VIEW))
+
+    async def deactivate(self, user_id: UUID, context: Context) -> Answer | DryRun:
+        need = Need(right="user:deactivate", view=VIEW, step_up=True)
+        return await self._lasting(user_id, DeactivateUser(by_role=_role(context)), context, need)
+
+    async def leave(self, context: Context) -> Answer | DryRun:
+        """The user deactivates himself."""
+        need = Need(right=None, step_up=True)
+        return await self._lasting(context.caller.actor.id, DeactivateUser(), context, need)
+
+    async def reactivate(self, user_id: UUID, context: Context) -> Answer | DryRun:
+        command = ReactivateUser(by_role=_role(context))
+        return await self._do(user_id, command, context, Need(right="user:reactivate", view=VIEW))
 
     async def ensure_admin(self, email: str, password_hash: str) -> UUID | None:
         """The first administrator; None when the e-mail has an account already, whatever became of it since."""
         if await self._claims.owner(EMAIL, login(email)[1], personal=True) is not None:
             return None
         user_id = self._new_id()
+        command = RegisterUser(email=email, role="admin", first_name="First", last_name="Administrator")
+        context = Context(caller=system(), request_id="bootstrap")
         try:
-            answer = await self._execute(
-                USER,
-                user_id,
-                RegisterUser(email=email, role="admin", first_name="First", last_name="Administrator"),
-                Context(caller=system(), request_id="bootstrap"),
-                Need(right="user:create"),
-                new=True,
-                secrets=Secrets(password_hash=(user_id, password_hash)),
-                taken=_taken,
-            )
+            await self._add(user_id, command, context, Need(right="user:create"), password_hash)
         except EmailTaken:
             return None
-        assert isinstance(answer, Answer)
-        return answer.id
+        return user_id
+
+    async def _lasting(
+        self, user_id: UUID, command: UserCommand, context: Context, need: Need
+    ) -> Answer | DryRun:
+        """What could take the last administrator away: append sees to it that another one stays."""
+        return await self._execute(
+            USER,
+            user_id,
+            command,
+            context,
+            need,
+            resource=_of(user_id),
+            keep_one=(ADMIN,),
+            none_left=lambda: LastAdmin("The last active administrator stays one."),
+        )
+
+    async def _do(self, user_id: UUID, command: UserCommand, context: Context, need: Need) -> Answer | DryRun:
+        return await self._execute(USER, user_id, command, context, need, resource=_of(user_id), taken=_taken)
 
 
-def _taken(_: ClaimTaken) -> DomainError:
-    return EmailTaken("Another account has this e-mail address or staff number.")
+def _of(user_id: UUID) -> Callable[[User], Resource]:
+    return lambda _: Resource(scopes=frozenset({("user", str(user_id))}))
+
+
+def _role(context: Context) -> str:
+    return context.caller.role or "user"
+
+
+def _own(command: RegisterUser) -> tuple[str | None, ...]:
+    return command.email, command.email.partition("@")[0], command.first_name, command.last_name
+
+
+def _taken(taken: ClaimTaken) -> DomainError:
+    if taken.kind == EMAIL:
+        return EmailTaken("Another account has this e-mail address.")
+    return StaffNumberTaken("Another account has this staff number.")

@@ -1,1 +1,1 @@
-"""The figures: each part runs real servers with fsync on, beside what it is compared with, in one run on one machine."""
+"""The figures: real servers with fsync on, beside what we compare ourselves with, in one run on one machine."""

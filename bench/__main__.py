@@ -1,14 +1,18 @@
-"""`python -m bench [part ...]`: the parts named, or all, in one table; `python -m bench where`: a command's microseconds."""
+"""`python -m bench [part ...]`: the parts named, or all, in one table. `python -m bench where`: a command's costs."""
 
 import signal
 import sys
 from collections.abc import Callable
 
-from bench import http, store, where
+from bench import http, projector, store, where
 from bench.figures import Figure, show
 from bench.machine import Load, Machine, machine
 
-PARTS: dict[str, Callable[[Machine], list[Figure]]] = {"store": store.run, "http": http.run}
+PARTS: dict[str, Callable[[Machine], list[Figure]]] = {
+    "store": store.run,
+    "projector": projector.run,
+    "http": http.run,
+}
 
 
 def main(names: list[str]) -> int:
@@ -26,7 +30,11 @@ def main(names: list[str]) -> int:
             with machine() as servers:
                 figures += PARTS[name](servers)
                 described = servers.describe()
-    show(figures, described, f"other processes took {load.others:.2f} cores meanwhile: compare ratios, not rates")
+    show(
+        figures,
+        described,
+        f"other processes took {load.others:.2f} cores meanwhile: compare ratios, not rates",
+    )
     return 0
 
 

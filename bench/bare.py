@@ -70,7 +70,8 @@ class Bare:
 
 
 INSERT = b"""with rows as (
-    select * from unnest(%b::uuid[], %b::text[], %b::bytea[], %b::int8[], %b::uuid[], %b::bytea[], %b::text[], %b::text[])
+    select * from unnest(%b::uuid[], %b::text[], %b::bytea[], %b::int8[],
+                         %b::uuid[], %b::bytea[], %b::text[], %b::text[])
       as r(stream, topic, state, position, id, meta, kind, value)
   ), claimed as (
     insert into claims select kind, value, stream from rows

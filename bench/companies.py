@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from datetime import date
 from itertools import count
 
-from msgspec import structs
+from msgspec import json, structs, to_builtins
 
 from domain.organisation.commands import AddOrganisation
 from domain.organisation.events import Address, Addresses, Identifiers
@@ -12,7 +12,9 @@ from domain.organisation.events import Address, Addresses, Identifiers
 COMPANY = AddOrganisation(
     full_name="SOCIETE GENERALE DE MENUISERIE",
     addresses=Addresses(
-        legal=Address(text="9 RUE DU COLONEL PIERRE AVIA", postal_code="75015", locality="PARIS 15", country="FR")
+        legal=Address(
+            text="9 RUE DU COLONEL PIERRE AVIA", postal_code="75015", locality="PARIS 15", country="FR"
+        )
     ),
     activity_code="43.32A",
     headcount_band="12",
@@ -29,6 +31,12 @@ def companies(start: int = 1) -> Iterator[AddOrganisation]:
 def identifiers(number: int) -> Identifiers:
     siren = _checked(b"%08d" % number)
     return Identifiers(siren=siren.decode(), nic=_checked(siren + b"0001")[9:].decode())
+
+
+def body(numbers: Identifiers) -> bytes:
+    """The same company as a client sends it: what is not known is left out."""
+    known = {name: value for name, value in to_builtins(COMPANY).items() if value not in (None, False)}
+    return json.encode(known | {"identifiers": to_builtins(numbers)})
 
 
 def _checked(digits: bytes) -> bytes:

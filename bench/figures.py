@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from statistics import median
 from typing import NamedTuple
 
@@ -11,15 +11,27 @@ from rich.table import Table
 
 
 class Sample(NamedTuple):
-    """One run: what was done per second, and how long single ones took, in seconds."""
+    """One run: how many were done, in how many seconds, and how long single ones took, in seconds.
 
-    rate: float
-    p50: float
-    p99: float
+    `cost`: who spent how many seconds of processor time on all of it.
+    """
+
+    done: int
+    seconds: float
+    p50: float | None = None
+    p99: float | None = None
+    cost: Mapping[str, float] = {}
+
+    @property
+    def rate(self) -> float:
+        return self.done / self.seconds
 
 
 class Figure(NamedTuple):
-    """One line of the table: the median of several samples. `ratio` compares its rate with that of `base`."""
+    """One line of the table: the median of several samples.
+
+    `ratio` compares its rate with that of `base`; `cost` is in microseconds of processor time for each one done.
+    """
 
     part: str
     what: str
@@ -28,19 +40,27 @@ class Figure(NamedTuple):
     p50: float | None = None
     p99: float | None = None
     ratio: float | None = None
+    cost: Mapping[str, float] = {}
     note: str = ""
 
 
 def sample(seconds: float, latencies: list[float]) -> Sample:
     ordered = sorted(latencies)
-    return Sample(len(ordered) / seconds, quantile(ordered, 0.5), quantile(ordered, 0.99))
+    return Sample(len(ordered), seconds, quantile(ordered, 0.5), quantile(ordered, 0.99))
+
+
+def _middle(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return median(known) if known else None
 
 
 def quantile(ordered: Sequence[float], part: float) -> float:
     return ordered[min(len(ordered) - 1, int(len(ordered) * part))]
 
 
-def figure(part: str, what: str, samples: Sequence[Sample], *, base: float | None = None, note: str = "") -> Figure:
+def figure(
+    part: str, what: str, samples: Sequence[Sample], *, base: float | None = None, note: str = ""
+) -> Figure:
     """`base`: the rate this one is shown as a multiple of."""
     rates = [each.rate for each in samples]
     rate = median(rates)
@@ -49,9 +69,10 @@ def figure(part: str, what: str, samples: Sequence[Sample], *, base: float | Non
         what=what,
         rate=rate,
         spread=(min(rates), max(rates)),
-        p50=median(each.p50 for each in samples),
-        p99=median(each.p99 for each in samples),
+        p50=_middle([each.p50 for each in samples]),
+        p99=_middle([each.p99 for each in samples]),
         ratio=rate / base if base else None,
+        cost={who: median(each.cost[who] / each.done * 1e6 for each in samples) for who in samples[0].cost},
         note=note,
     )
 
@@ -82,6 +103,7 @@ def show(figures: Sequence[Figure], machine: str, noise: str) -> None:
     table.add_column("what")
     for name in ("per second", "from-to", "p50 ms", "p99 ms", "ratio"):
         table.add_column(name, justify="right")
+    table.add_column("us of processor each")
     table.add_column("note")
     part = ""
     for each in figures:
@@ -96,11 +118,12 @@ def show(figures: Sequence[Figure], machine: str, noise: str) -> None:
             _milliseconds(each.p50),
             _milliseconds(each.p99),
             "" if each.ratio is None else f"{each.ratio:.1f}x",
+            ", ".join(f"{who} {spent:.0f}" for who, spent in each.cost.items()),
             each.note,
         )
         part = each.part
     console = Console()
-    console.width = max(console.width, 140)
+    console.width = max(console.width, 180)
     console.print(table)
 
 

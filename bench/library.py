@@ -20,7 +20,12 @@ Recorder = PostgresApplicationRecorder
 def address(url: str) -> tuple[str, str, str, str]:
     """Database, folder of the socket, user and password, which the library takes apart."""
     parts = urlsplit(url)
-    return parts.path.lstrip("/"), parse_qs(parts.query)["host"][0], parts.username or "", parts.password or ""
+    return (
+        parts.path.lstrip("/"),
+        parse_qs(parts.query)["host"][0],
+        parts.username or "",
+        parts.password or "",
+    )
 
 
 @contextlib.contextmanager
@@ -37,7 +42,7 @@ def recorder(url: str, threads: int) -> Iterator[Recorder]:
 def closed_loop(
     target: Recorder, callers: int, threads: int, seconds: float, events: Iterator[StoredEvent]
 ) -> Sample:
-    """So many callers served by so many threads; the wait for a free thread counts, handing over costs next to nothing."""
+    """So many callers served by so many threads; the wait for a thread counts, handing over is next to free."""
     waiting: queue.SimpleQueue[float] = queue.SimpleQueue()
     latencies: list[float] = []
     lock = threading.Lock()  # a generator serves one thread at a time

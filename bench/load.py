@@ -1,4 +1,4 @@
-"""A closed-loop HTTP/1.1 client that costs little: fixed requests out, the status and the length of the answer read, no more.
+"""A closed-loop HTTP/1.1 client that costs little: of an answer it reads the status and the length.
 
 As a program it reads a Plan from its standard input and prints what it found; its own processor time is told apart.
 """
@@ -9,6 +9,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import count
 from typing import cast
 
@@ -36,22 +37,26 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 class Found(msgspec.Struct, frozen=True, kw_only=True):
     """`cpu`: seconds of processor time, user and system, that the client itself took."""
 
-    rate: float
+    answers: int
+    seconds: float
     p50: float
     p99: float
     cpu: float
-    answers: int
     others: dict[str, int]
 
     @property
     def sample(self) -> Sample:
-        return Sample(self.rate, self.p50, self.p99)
+        return Sample(self.answers, self.seconds, self.p50, self.p99)
 
 
 def measure(plan: Plan) -> Found:
     """In a process of its own. Raises RuntimeError when an answer had another status."""
     done = subprocess.run(
-        [sys.executable, "-m", "bench.load"], input=msgspec.json.encode(plan), stdout=subprocess.PIPE, check=True, timeout=plan.seconds + 30
+        [sys.executable, "-m", "bench.load"],
+        input=msgspec.json.encode(plan),
+        stdout=subprocess.PIPE,
+        check=True,
+        timeout=plan.seconds + 30,
     )
     found = msgspec.json.decode(done.stdout, type=Found)
     if found.others:
@@ -75,30 +80,42 @@ async def _ask(plan: Plan) -> Found:
     for number in range(plan.connections):
         request = plan.requests[number % len(plan.requests)]
         finished.append(loop.create_future())
-        connection = Connection(_next(request, numbers), b"%d" % plan.status, end, latencies, wrong, finished[-1])
-        await loop.create_connection(lambda made=connection: made, "127.0.0.1", plan.port)
+        connection = Connection(
+            _next(request, numbers), b"%d" % plan.status, end, latencies, wrong, finished[-1]
+        )
+        await loop.create_connection(partial(_same, connection), "127.0.0.1", plan.port)
     await asyncio.gather(*finished)
     seconds, spent = time.perf_counter() - began, time.process_time() - spent
     ordered = sorted(latencies)
     return Found(
-        rate=len(ordered) / seconds,
+        answers=len(ordered),
+        seconds=seconds,
         p50=quantile(ordered, 0.5),
         p99=quantile(ordered, 0.99),
         cpu=spent,
-        answers=len(ordered),
         others=dict(wrong),
     )
 
 
+def _same(connection: "Connection") -> "Connection":
+    return connection
+
+
 def _next(request: bytes, numbers: Iterator[int]) -> Callable[[], bytes]:
     if b"{siren}" not in request:
-        return lambda: request
+        return partial(bytes, request)
     before, _, rest = request.partition(b"{siren}")
     between, _, after = rest.partition(b"{nic}")
 
     def new() -> bytes:
         numbered = identifiers(next(numbers))
-        return b"%b%b%b%b%b" % (before, (numbered.siren or "").encode(), between, (numbered.nic or "").encode(), after)
+        return b"%b%b%b%b%b" % (
+            before,
+            (numbered.siren or "").encode(),
+            between,
+            (numbered.nic or "").encode(),
+            after,
+        )
 
     return new
 
@@ -159,7 +176,7 @@ class Trivial(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)  # uvloop's is none by class
 
-    def data_received(self, data: bytes) -> None:
+    def data_received(self, data: bytes) -> None:  # noqa: ARG002 - as asyncio calls it
         self._transport.write(b"HTTP/1.1 201 Created\r\ncontent-length: 90\r\n\r\n" + bytes(90))
 
 

@@ -1,4 +1,4 @@
-"""Where it was measured: an embedded stack of its own on a disk, what the machine is, and how much of it others took."""
+"""Where it was measured: an embedded stack of its own on a disk, what the machine is, and what others took."""
 
 import contextlib
 import os
@@ -64,7 +64,9 @@ class Machine:
         with psycopg.connect(self.main.admin) as connection:
             told = [connection.execute(f"show {name}".encode()).fetchone() for name in SHOWN]
         settings = ", ".join(f"{name} {value[0]}" for name, value in zip(SHOWN, told, strict=True) if value)
-        libraries = ", ".join(f"{name} {version(name)}" for name in ("psycopg", "eventsourcing", "litestar", "granian"))
+        libraries = ", ".join(
+            f"{name} {version(name)}" for name in ("psycopg", "eventsourcing", "litestar", "granian")
+        )
         place = self._stack.folder.path
         return (
             f"{os.cpu_count()} cores ({_model()}), Python {platform.python_version()}, {libraries}\n"
@@ -73,7 +75,9 @@ class Machine:
 
     def _database(self, name: str) -> Database:
         role_url = next(server for server in self._stack.servers if isinstance(server, Postgres)).url
-        return Database(*(role_url(role).replace(f"@/{DATABASE}?", f"@/{name}?") for role in ("postgres", OWNER, APP)))
+        return Database(
+            *(role_url(role).replace(f"@/{DATABASE}?", f"@/{name}?") for role in ("postgres", OWNER, APP))
+        )
 
 
 @contextlib.contextmanager
@@ -110,6 +114,21 @@ class Load:
         self.others = max(0.0, (_busy() - busy - cpu(os.getpid()) + ours) / seconds)
 
 
+class Meter:
+    """What this process and others, each with all that stem from it, spend from now on."""
+
+    def __init__(self, **pids: int) -> None:
+        self._pids = pids
+        self._before = self._now()
+
+    def _now(self) -> dict[str, float]:
+        return {"here": time.process_time()} | {name: cpu(pid) for name, pid in self._pids.items()}
+
+    def spent(self) -> dict[str, float]:
+        """Seconds of processor time."""
+        return {name: seconds - self._before[name] for name, seconds in self._now().items()}
+
+
 def cpu(root: int) -> float:
     """Seconds of processor time of a process and all that stem from it, ended ones included."""
     spent: dict[int, float] = {}
@@ -128,13 +147,17 @@ def cpu(root: int) -> float:
 
 
 def _busy() -> float:
-    user, nice, system, _idle, _wait, irq, softirq, *_ = map(int, Path("/proc/stat").read_text().split()[1:10])
+    user, nice, system, _idle, _wait, irq, softirq, *_ = map(
+        int, Path("/proc/stat").read_text().split()[1:10]
+    )
     return (user + nice + system + irq + softirq) / TICKS
 
 
 def _model() -> str:
     lines = Path("/proc/cpuinfo").read_text().splitlines()
-    return next((line.partition(":")[2].strip() for line in lines if "model name" in line), platform.machine())
+    return next(
+        (line.partition(":")[2].strip() for line in lines if "model name" in line), platform.machine()
+    )
 
 
 def _filesystem(place: Path) -> str:

@@ -34,7 +34,9 @@ async def write_path(database: Database) -> AsyncIterator[Execute]:
     async with await open_pool(database.app, size=4) as pool:
         vault = Vault(pool, wrapping)
         writer, receipts = Writer(database.app), GroupRead(database.app, read_receipts, name="receipts")
-        store = EventStore(EventLog(pool, codec, vault), writer, codec, vault, Guards(wrapping.blind), receipts)
+        store = EventStore(
+            EventLog(pool, codec, vault), writer, codec, vault, Guards(wrapping.blind), receipts
+        )
         running = [asyncio.create_task(each.run()) for each in (writer, receipts)]
         try:
             yield Execute(store, _Known(), lambda: datetime.now(UTC))
@@ -57,7 +59,11 @@ def signed_in(database: Database) -> Context:
             " values (%s, 'user', %s, 'global', '*', 'organisation', 'create', false)",
             (grant, user),
         )
-    return Context(caller=_caller(user, session, grant), request_id=uuid4().hex, origin=Origin(address="127.0.0.1", agent="bench"))
+    return Context(
+        caller=_caller(user, session, grant),
+        request_id=uuid4().hex,
+        origin=Origin(address="127.0.0.1", agent="bench"),
+    )
 
 
 def _caller(user: UUID, session: UUID, grant: UUID) -> Caller:

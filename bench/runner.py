@@ -1,4 +1,4 @@
-"""The eventsourcing package's ProjectionRunner as its documentation sets it up: a tracking recorder with a table beside."""
+"""The eventsourcing package's ProjectionRunner as documented: a tracking recorder with a table beside."""
 
 import time
 from typing import Any
@@ -21,7 +21,12 @@ class Register(Application[UUID]):
 
     def fill(self, count: int) -> None:
         for _ in range(0, count, BATCH):
-            self.save(*[Organisation(name="SOCIETE GENERALE DE MENUISERIE", siren=f"{number:09d}") for number in range(BATCH)])
+            self.save(
+                *[
+                    Organisation(name="SOCIETE GENERALE DE MENUISERIE", siren=f"{number:09d}")
+                    for number in range(BATCH)
+                ]
+            )
 
 
 class Organisation(Aggregate):
@@ -67,6 +72,8 @@ def projected(url: str, count: int, turn: int) -> float:
             register.fill(count)
     projection = type(f"OnRows{turn}", (OnRows,), {})
     began = time.perf_counter()
-    with ProjectionRunner(application_class=Register, projection_class=projection, view_class=Rows, env=environment) as runner:
+    with ProjectionRunner(
+        application_class=Register, projection_class=projection, view_class=Rows, env=environment
+    ) as runner:
         runner.wait(count, timeout=120)
         return time.perf_counter() - began

@@ -17,7 +17,7 @@ from bench import library
 from bench.bare import Bare, Row
 from bench.companies import companies
 from bench.figures import Figure, Sample, closed_loop, figure
-from bench.machine import Database, Machine
+from bench.machine import Database, Machine, Meter
 from bench.path import signed_in, write_path
 from domain.organisation.aggregate import ORGANISATION
 from domain.organisation.events import Management, OrganisationAdded
@@ -31,7 +31,12 @@ THREADS = (1, 4, 16)
 ROUNDS = 3
 SECONDS = 1.5
 NEED = Need(right="organisation:create")
-OURS, PERSON, LIBRARY, BARE = "Chancery, a command", "Chancery, with a person", "eventsourcing recorder", "bare limit"
+OURS, PERSON, LIBRARY, BARE = (
+    "Chancery, a command",
+    "Chancery, with a person",
+    "eventsourcing recorder",
+    "bare limit",
+)
 NOTES = {OURS: "all in", PERSON: "a new person's key, a field sealed", BARE: "the same rows, nothing judged"}
 
 Contender = Callable[[int, float], Awaitable[Sample]]
@@ -46,7 +51,9 @@ async def _run(machine: Machine) -> list[Figure]:
     async with AsyncExitStack() as stack:
         contenders = {
             OURS: await stack.enter_async_context(_ours(machine.database("store_ours"), None)),
-            PERSON: await stack.enter_async_context(_ours(machine.database("store_person"), Management(name="Jean Dupont"))),
+            PERSON: await stack.enter_async_context(
+                _ours(machine.database("store_person"), Management(name="Jean Dupont"))
+            ),
             BARE: await stack.enter_async_context(_bare(machine.database("store_bare"))),
         }
         empty = machine.database("store_library", migrated=False)
@@ -65,7 +72,10 @@ async def _run(machine: Machine) -> list[Figure]:
             for callers in CALLERS:
                 for name, contender in contenders.items():
                     if name != PERSON or callers == 64:
-                        found.setdefault((name, callers), []).append(await contender(callers, SECONDS))
+                        meter = Meter(PostgreSQL=machine.postgres.child.pid)
+                        measured = await contender(callers, SECONDS)
+                        measured = measured._replace(cost=meter.spent())
+                        found.setdefault((name, callers), []).append(measured)
     return list(_figures(found, NOTES | {LIBRARY: f"{best} threads, the best of {THREADS}"}))
 
 
@@ -124,9 +134,18 @@ def _rows() -> Iterator[Row]:
     """What an append would write, encoded once and for all: only ids and claims differ."""
     codec = EventCodec()
     user, session, stream = uuid4(), uuid4(), UUID(int=1)
-    meta = Metadata(actor=Actor(kind="user", id=user), request_id=uuid4().hex, session_id=session, allowed_by=str(uuid4()))
+    meta = Metadata(
+        actor=Actor(kind="user", id=user), request_id=uuid4().hex, session_id=session, allowed_by=str(uuid4())
+    )
     sealed = codec.encode_metadata(meta, stream, 1, {})
     company = next(companies())
     state = codec.encode(OrganisationAdded(**msgspec.structs.asdict(company)), stream, 1, {})
     for number in count():
-        yield Row(uuid4(), uuid4(), OrganisationAdded.TOPIC, state, sealed, ("organisation.siren_nic", f"{number:09d}:00010"))
+        yield Row(
+            uuid4(),
+            uuid4(),
+            OrganisationAdded.TOPIC,
+            state,
+            sealed,
+            ("organisation.siren_nic", f"{number:09d}:00010"),
+        )

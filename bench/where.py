@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from api.app import serving
-from bench.companies import companies
+from bench.companies import body, companies
 from bench.machine import Machine, cpu
 from cli.migrate import apply
 from infrastructure.bootstrap import ensure_admin
@@ -34,8 +34,9 @@ def run(machine: Machine) -> None:
     """Prints a table of its own."""
     apply(machine.settings)
     asyncio.run(ensure_admin(machine.settings))
-    structlog.configure(logger_factory=structlog.PrintLoggerFactory(Path("/dev/null").open("w")))
-    asyncio.run(_run(machine))
+    with Path("/dev/null").open("w") as nowhere:
+        structlog.configure(logger_factory=structlog.PrintLoggerFactory(nowhere))
+        asyncio.run(_run(machine))
 
 
 async def _run(machine: Machine) -> None:
@@ -44,7 +45,7 @@ async def _run(machine: Machine) -> None:
         login = msgspec.json.encode({"login": told.admin_email, "password": told.admin_password})
         _, answer = await _request(edge, "/api/v1/auth/login", login, [])
         token = msgspec.json.decode(answer)["access_token"]
-        bodies = map(_body, companies())
+        bodies = (body(each.identifiers) for each in companies())
         headers = [(b"authorization", f"Bearer {token}".encode())]
 
         async def once() -> int:
@@ -111,10 +112,6 @@ async def _request(app: Any, path: str, body: bytes, headers: list[tuple[bytes, 
     return found["status"], found["body"]
 
 
-def _body(company: Any) -> bytes:
-    return msgspec.json.encode(company)
-
-
 @contextmanager
 def _sampled(samples: Counter[tuple[str, str]]) -> Iterator[None]:
     """Counts (part, function) of what runs, once for every so many seconds of processor time."""
@@ -139,7 +136,11 @@ def _part(file: str) -> str:
         return path.parts[path.parts.index("site-packages") + 1]
     if path.is_relative_to(PROJECT) and path.relative_to(PROJECT).parts[0] in OUR_OWN:
         return str(path.relative_to(PROJECT))
-    return "bench" if path.is_relative_to(PROJECT) else f"Python's {path.parent.stem if path.parent.stem != 'python3' else path.stem}"
+    return (
+        "bench"
+        if path.is_relative_to(PROJECT)
+        else f"Python's {path.parent.stem if path.parent.stem != 'python3' else path.stem}"
+    )
 
 
 def _show(samples: Counter[tuple[str, str]], each: float, database: float) -> None:
@@ -163,5 +164,3 @@ def _show(samples: Counter[tuple[str, str]], each: float, database: float) -> No
     console = Console()
     console.width = max(console.width, 150)
     console.print(table)
-
-

@@ -1,11 +1,11 @@
 """`chancery projections`: how far the read models are, whether they are right, and building them again."""
 
-import asyncio
 import json
 from collections.abc import Iterable
 from typing import Any
 
 import rich_click as click
+import uvloop
 from psycopg.rows import dict_row
 from rich.console import Console
 from rich.progress import Progress
@@ -39,7 +39,7 @@ def command() -> None:
 @pass_settings
 def status(settings: Settings, *, as_json: bool) -> None:
     """How far each read model is, whether one stands still, and whether a worker has it."""
-    standing = asyncio.run(_standing(settings))
+    standing = uvloop.run(_standing(settings))
     if as_json:
         click.echo(json.dumps(standing, indent=2, default=str))
         return
@@ -71,7 +71,7 @@ def status(settings: Settings, *, as_json: bool) -> None:
 @pass_settings
 def check(settings: Settings, *, names: tuple[str, ...], deep: bool) -> None:
     """Was every event taken in, each once? All read models, or those named. Exit code 1: one is wrong."""
-    wrong = [name for name in _named(names) if not asyncio.run(_verified(settings, name, deep=deep))]
+    wrong = [name for name in _named(names) if not uvloop.run(_verified(settings, name, deep=deep))]
     if wrong:
         raise click.ClickException(f"not right: {', '.join(wrong)}")
 
@@ -85,7 +85,7 @@ def again(settings: Settings, *, names: tuple[str, ...], every: bool) -> None:
     if not names and not every:
         raise click.UsageError("Name a projection, or say --all.")
     for name in _named(() if every else names):
-        _tell(name, asyncio.run(_rebuilt(settings, name)))
+        _tell(name, uvloop.run(_rebuilt(settings, name)))
 
 
 def _named(names: Iterable[str]) -> list[str]:
@@ -163,9 +163,8 @@ def _tell(name: str, built: Built) -> None:
         return
     for live, ours in zip(found.live, found.built, strict=True):
         word = "equal" if live == ours else "DIFFERENT"
-        click.echo(
-            f"  {live.table} at position {found.position}: {live.count} and {ours.count} rows, {word} ({ours.sha256[:16]})"
-        )
+        counts = f"{live.count} and {ours.count} rows"
+        click.echo(f"  {live.table} at position {found.position}: {counts}, {word} ({ours.sha256[:16]})")
     if not found.same_events:
         click.echo("  the two did not take in the same events")
     if not found.equal and built.live_version != built.at.version:

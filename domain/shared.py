@@ -134,6 +134,11 @@ class Rules(Generic[S, C, E]):
     evolve: Callable[[S, E], S]
     unknown: type[DomainError]
 
+    @property
+    def noun(self) -> str:
+        """The first word of its topics, as of its codes."""
+        return self.unknown.code.partition(".")[0]
+
 
 # --- guards: what the append transaction keeps besides the events ---------------------------------------------------
 

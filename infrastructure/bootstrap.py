@@ -69,8 +69,12 @@ class System:
     failed: list[str] = field(default_factory=list)
 
     async def reached(self, projection: str, position: int) -> None:
-        """Raises BeyondHead, Behind."""
+        """Raises BeyondHead, Behind, Unavailable."""
         await self.positions.reached(projection, position)
+
+    async def written(self, position: int) -> int:
+        """The log's head, at least `position`. Raises BeyondHead, Unavailable."""
+        return await self.positions.written(position)
 
     async def recorded(self, stream_id: UUID) -> Sequence[Recorded[Event]]:
         """One record's whole past."""

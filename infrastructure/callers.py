@@ -2,6 +2,7 @@
 
 from collections import OrderedDict
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
@@ -41,7 +42,7 @@ class _Held(Struct, frozen=True, array_like=True):
     expires_at: datetime | None
 
 
-_rights: msgspec.json.Decoder[list[_Held]] = msgspec.json.Decoder(list[_Held])
+_held: msgspec.json.Decoder[list[_Held]] = msgspec.json.Decoder(list[_Held])
 
 
 class SessionCallers:
@@ -110,9 +111,11 @@ def _caller(
         access_version=access_version,
         proved_at=proved_at,
         must_change_password=must_change_password,
-        rights=() if held is None else tuple(_right(each) for each in _rights.decode(held)),
+        rights=() if held is None else _rights(held),
     )
 
 
-def _right(held: _Held) -> Right:
-    return Right(**msgspec.structs.asdict(held))
+@lru_cache(4096)
+def _rights(held: str) -> tuple[Right, ...]:
+    """Remembered by what the statement said: rights are read with each query and change once in a while."""
+    return tuple(Right(**msgspec.structs.asdict(each)) for each in _held.decode(held))

@@ -67,19 +67,26 @@ class EventStore:
     ) -> None:
         self._log, self._writer, self._codec, self._vault, self._guards = log, write, codec, vault, guard
         self._receipts = receipts
-        self._remembered: OrderedDict[UUID, tuple[Any, int, int]] = OrderedDict()
+        self._remembered: OrderedDict[UUID, tuple[str, Any, int, int]] = OrderedDict()
 
     async def load(self, rules: Rules[S, C, E], stream_id: UUID, *, fresh: bool = False) -> Loaded[S]:
-        state, version, position = self._remembered.get(stream_id) or (rules.initial, 0, 0)
+        """The stream of another noun is as unknown as none: ids come from callers."""
+        noun = rules.noun
+        nothing: tuple[str, Any, int, int] = (noun, rules.initial, 0, 0)
+        of, state, version, position = self._remembered.get(stream_id) or nothing
+        if of != noun:
+            return Loaded(state=rules.initial, version=0, position=0, fresh=True)
         if version and not fresh:
             self._remembered.move_to_end(stream_id)
             return Loaded(state=state, version=version, position=position, fresh=False)
         stored = await self._log.stream(stream_id, after=version)
+        if stored and stored[0].topic.partition(".")[0] != noun:
+            return Loaded(state=rules.initial, version=0, position=0, fresh=True)
         for recorded in await self._log.open(stored):
-            state = rules.evolve(state, recorded.event)  # type: ignore[arg-type]  # the stream holds the noun's events only
+            state = rules.evolve(state, recorded.event)  # type: ignore[arg-type]  # one of the noun's, as its topic says
             version, position = recorded.version, recorded.position
         if version:
-            self._remember(stream_id, state, version, position)
+            self._remember(noun, stream_id, state, version, position)
         return Loaded(state=state, version=version, position=position, fresh=True)
 
     async def kept(self, key: Key) -> KeptAnswer | None:
@@ -123,12 +130,13 @@ class EventStore:
 
     def _advance(self, attempt: Attempt, position: int) -> None:
         """The next command on this stream loads nothing: what is remembered moves on with what was just accepted."""
-        if attempt.events and attempt.stream_id in self._remembered and attempt.state_after is not None:
+        known = self._remembered.get(attempt.stream_id)
+        if attempt.events and known is not None and attempt.state_after is not None:
             version = attempt.expected + len(attempt.events)
-            self._remember(attempt.stream_id, attempt.state_after(), version, position)
+            self._remember(known[0], attempt.stream_id, attempt.state_after(), version, position)
 
-    def _remember(self, stream_id: UUID, state: Any, version: int, position: int) -> None:
-        self._remembered[stream_id] = (state, version, position)
+    def _remember(self, noun: str, stream_id: UUID, state: Any, version: int, position: int) -> None:
+        self._remembered[stream_id] = (noun, state, version, position)
         self._remembered.move_to_end(stream_id)
         if len(self._remembered) > REMEMBERED:
             self._remembered.popitem(last=False)

@@ -34,9 +34,6 @@ class Changes(Struct, frozen=True, kw_only=True):
     rows: tuple[tuple[str, Row], ...] = ()
 
 
-NO_CHANGES = Changes()
-
-
 def of_noun() -> dict[str, Callable[[UUID, Any], tuple[Guard, ...]]]:
     """Noun to its guards function, derived from every domain/<noun>/guards.py."""
     return {module.__name__.split(".")[1]: module.guards for module in modules("guards")}
@@ -51,19 +48,24 @@ class Guards:
         return of_noun(stream_id, event) if of_noun else ()
 
     def changes(self, stream_id: UUID, events: Iterable[Event], *, first: bool) -> Changes:
-        """`first`: the stream is new, so it has nothing to release."""
-        claims: list[tuple[str, str]] = []
+        """`first`: the stream is new, so it has nothing to release. Of one command's words on one thing the last counts."""
+        claims: dict[str, Claim] = {}
+        principal: Row = {}
         rows: list[tuple[str, Row]] = []
-        for event in events:
-            for guard in self.of(stream_id, event):
-                if isinstance(guard, Claim):
-                    values = [self.value(guard, v) for v in guard.values]
-                    claims.extend((guard.kind, v) for v in values)
-                    if not first:
-                        rows.append(("released", {"kind": guard.kind, "kept": values}))
-                else:
+        for guard in (guard for event in events for guard in self.of(stream_id, event)):
+            match guard:
+                case Claim():
+                    claims[guard.kind] = guard
+                case Principal():
+                    principal |= _plain(guard)
+                case _:
                     rows.append(row(guard))
-        return Changes(claims=tuple(claims), rows=tuple(rows)) if claims or rows else NO_CHANGES
+        if principal:
+            rows.append(("principals", {"changes": principal}))
+        taken = {kind: [self.value(claim, v) for v in claim.values] for kind, claim in claims.items()}
+        if not first:
+            rows += [("released", {"kind": kind, "kept": values}) for kind, values in taken.items()]
+        return Changes(claims=tuple((k, v) for k, values in taken.items() for v in values), rows=tuple(rows))
 
     def value(self, claim: Claim, value: str) -> str:
         return self._blind(claim.kind, value) if claim.personal else value
@@ -72,8 +74,6 @@ class Guards:
 def row(guard: Guard) -> tuple[str, Row]:
     """The list of `append`'s JSON it goes to, and its row there."""
     match guard:
-        case Principal():
-            return "principals", {"changes": _plain(guard)}
         case SessionOpened():
             return "opened", _plain(guard)
         case SessionProved():
@@ -88,8 +88,8 @@ def row(guard: Guard) -> tuple[str, Row]:
             return "rights_gone", {}
         case Responsible():
             return "responsibles", _plain(guard)
-        case Claim():
-            raise AssertionError("claims have columns of their own")
+        case Claim() | Principal():
+            raise AssertionError("folded by Guards.changes")
         case _:
             assert_never(guard)
 

@@ -31,7 +31,8 @@ def projected(name: str) -> str:
 class Nats:
     """A client that connects in the background, for ever, so that nobody's start and no command waits for NATS.
 
-    Without a URL it never connects. `generation` changes with every connect and disconnect: whatever was learnt from the server before is then in doubt.
+    Without a URL it never connects. `generation` changes with every connect and disconnect: what was learnt from the
+    server before is then in doubt.
     """
 
     def __init__(self, url: str, name: str) -> None:

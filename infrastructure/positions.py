@@ -9,7 +9,7 @@ import psycopg
 import structlog
 from psycopg import AsyncConnection
 
-from infrastructure.postgres import connect
+from infrastructure.postgres import Unavailable, connect
 
 POLL = 0.05
 """Seconds between two looks: the guarantee. The bell only makes it quicker."""
@@ -45,19 +45,24 @@ class Positions:
         self._bell.set()
 
     async def reached(self, projection: str, position: int, *, seconds: float = 2.0) -> None:
-        """Returns once the read model has passed `position`. Raises BeyondHead, Behind."""
+        """Returns once the read model has passed `position`. Raises BeyondHead, Behind, Unavailable."""
         if self.known.get(projection, 0) >= position:
             return
-        if position > self.head:
-            await self._next()
-            if position > self.head:
-                raise BeyondHead
+        await self.written(position, seconds=seconds)
         try:
             async with asyncio.timeout(seconds):
                 while self.known.get(projection, 0) < position:
                     await self._moved.wait()
         except TimeoutError:
             raise Behind(self.known.get(projection, 0)) from None
+
+    async def written(self, position: int, *, seconds: float = 2.0) -> int:
+        """The log's head, which is at least `position`. Raises BeyondHead, Unavailable."""
+        if position > self.head:
+            await self._next(seconds)
+            if position > self.head:
+                raise BeyondHead
+        return self.head
 
     async def beyond(self, position: int, seconds: float) -> bool:
         """Whether anything was appended after `position`; waits for it, at most so long."""
@@ -67,11 +72,15 @@ class Positions:
                     await self._moved.wait()
         return self.head > position
 
-    async def _next(self) -> None:
+    async def _next(self, seconds: float) -> None:
         """The look after this one."""
-        for _ in range(2):
-            self._bell.set()
-            await self._moved.wait()
+        try:
+            async with asyncio.timeout(seconds):
+                for _ in range(2):
+                    self._bell.set()
+                    await self._moved.wait()
+        except TimeoutError:
+            raise Unavailable("nobody knows how long the log is") from None
 
     async def run(self) -> None:
         """Looks for ever; while the database is away nothing moves, and waiters run into their time limit."""

@@ -29,15 +29,19 @@ async def hold(
     `name` also is the second key of the lock. What the role writes it should write on this connection: then it cannot
     go on after losing the role. An exception of the work that is not about the connection goes up.
     """
+    reachable = True
     while True:
         try:
             async with await connect(url, name=f"chancery {name}", options=options) as connection:
-                while not await _take(connection, key, name):
+                while not await _take(connection, key, name):  # noqa: ASYNC110 - another process frees it
                     await asyncio.sleep(TRY_SECONDS)
+                reachable = True
                 log.info("role.taken", role=name)
                 await work(connection)
         except UNREACHABLE as error:
-            log.warning("role.lost", role=name, error=str(error).strip())
+            if reachable:
+                log.warning("role.lost", role=name, error=str(error).strip())
+            reachable = False
             await asyncio.sleep(TRY_SECONDS)
 
 

@@ -107,13 +107,14 @@ def stored(columns: Mapping[str, Column], views: Sequence[Any]) -> Iterator[list
     """What many views put into the table, column by column, in the order of `physical`."""
     for column in columns.values():
         got = [column.get(view) for view in views]
+        kept = KEY_LENGTH if is_sortable(column) else None
         match column.type:
             case ColumnType.FOLDED:
                 folded = [None if value is None else fold_text(value) for value in got]
-                yield [key(column, text) for text in folded]
+                yield [None if text is None else text[:kept] for text in folded]
                 yield [None if text is None else _grams(text) for text in folded]
             case ColumnType.TEXT:
-                yield [key(column, value) for value in got]
+                yield [None if text is None else text[:kept] for text in got]
             case _:
                 yield got
 

@@ -1,4 +1,4 @@
-"""Arrays packed by hand into PostgreSQL's binary form: what an unnest of thousands of rows is fed with, at a third of the cost."""
+"""Arrays packed by hand into PostgreSQL's binary form: for an unnest of thousands of rows at a third of the cost."""
 
 import struct
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -48,7 +48,7 @@ _double = struct.Struct("!id").pack
 
 
 def _array(oid: int, items: Sequence[bytes]) -> Packed:
-    """One-dimensional array (array_recv, src/backend/utils/adt/arrayfuncs.c): dimensions, has-null, type, length, lower bound."""
+    """Dimensions, has-null, type, length, lower bound, items (PostgreSQL, array_recv in adt/arrayfuncs.c)."""
     return Packed(_head(1, 1, oid, len(items), 1) + b"".join(items) if items else _empty(0, 0, oid))
 
 

@@ -1,4 +1,4 @@
-"""What a projection is to the engine that drives it, and the one shape most read models have: a fold, one row per record."""
+"""What a projection is to the engine that drives it, and the shape most read models have: a fold, a row per record."""
 
 import pkgutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -57,9 +57,9 @@ def discover() -> dict[str, Projection]:
     found: dict[str, Projection] = {}
     for module in sorted(pkgutil.iter_modules(projections.__path__), key=lambda m: m.name):
         for value in vars(import_module(f"projections.{module.name}")).values():
-            if isinstance(value, Projection) and not isinstance(value, type):
-                if found.setdefault(value.name, value) is not value:
-                    raise ValueError(f"two projections are named {value.name}")
+            keeps = isinstance(value, Projection) and not isinstance(value, type)
+            if keeps and found.setdefault(value.name, value) is not value:
+                raise ValueError(f"two projections are named {value.name}")
     owned = [each for projection in found.values() for each in projection.tables]
     if len(owned) != len(set(owned)):
         raise ValueError("two projections own one table")

@@ -125,17 +125,6 @@ def root(size: int, tiles: Tiles) -> bytes:
     return hashes([Span(0, size)], tiles)[0]
 
 
-def widths(size: int) -> dict[TileAt, int]:
-    """Every tile of a tree and its width. For small trees: there are about size / 255 of them."""
-    found: dict[TileAt, int] = {}
-    for level in range(_levels(size)):
-        whole, rest = divmod(size >> 8 * level, WIDTH)
-        found |= {TileAt(level, index): WIDTH for index in range(whole)}
-        if rest:
-            found[TileAt(level, whole)] = rest
-    return found
-
-
 def tile_path(index: int, width: int = WIDTH) -> str:
     """The last part of a tile's path: `x001/x234/067`, with `.p/<width>` for a partial one."""
     digits = [f"{index % 1000:03}"]

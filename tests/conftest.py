@@ -2,31 +2,35 @@
 
 import os
 import shutil
+import signal
 from collections.abc import Iterator
+from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
+from infrastructure.embedded.children import die_with_parent
 from tests import servers
 
-CLUSTER = "TESTS_CLUSTER"
+CLUSTER, FOLDER = "TESTS_CLUSTER", "TESTS_FOLDER"
+"""How xdist workers are told; not CHANCERY_..., since the product refuses settings that it does not know."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """The controller starts PostgreSQL; xdist workers inherit its address."""
-    option = config.option
-    if (
-        hasattr(config, "workerinput")
-        or option.collectonly
-        or option.markers
-        or option.help
-        or option.showfixtures
-    ):
-        return
-    folder = servers.run_folder()
-    config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
-    cluster = servers.Cluster(folder / "data")
-    config.add_cleanup(cluster.stop)
-    os.environ[CLUSTER] = "\n".join(cluster.addresses)
+    """The controller starts PostgreSQL; xdist workers inherit its address, and end with it even by kill -9."""
+    if hasattr(config, "workerinput"):
+        die_with_parent(signal.SIGKILL, os.getppid())
+    elif not any(getattr(config.option, look) for look in ("collectonly", "markers", "help", "showfixtures")):
+        folder = servers.run_folder()
+        config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
+        cluster = servers.Cluster(folder / "postgres")
+        config.add_cleanup(cluster.stop)
+        os.environ[CLUSTER], os.environ[FOLDER] = "\n".join(cluster.addresses), str(folder)
+
+
+def place(name: str) -> Path:
+    """Where a server may keep its data: in the folder of the run, which goes away as a whole."""
+    return Path(os.environ[FOLDER]) / f"{name}-{uuid4().hex[:8]}"
 
 
 @pytest.fixture(scope="session")
@@ -54,20 +58,20 @@ def owner_dsn(database: servers.Addresses) -> str:
 
 
 @pytest.fixture(scope="module")
-def nats_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[servers.Nats]:
+def nats_server() -> Iterator[servers.Nats]:
     """A JetStream server of this module: `.url`, `.relay_url`, `.kill()`, `.start()`, `.restart()`, `.wipe()`."""
-    server = servers.Nats(tmp_path_factory.mktemp("nats"))
+    server = servers.Nats(place("nats"))
     yield server
     server.stop()
 
 
 @pytest.fixture(scope="session")
-def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with servers.redis(tmp_path_factory.mktemp("redis")) as url:
+def redis_url() -> Iterator[str]:
+    with servers.redis(place("redis")) as url:
         yield url
 
 
 @pytest.fixture(scope="session")
-def object_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[servers.ObjectStore]:
-    with servers.object_store(tmp_path_factory.mktemp("s3")) as store:
+def object_store() -> Iterator[servers.ObjectStore]:
+    with servers.object_store(place("s3")) as store:
         yield store

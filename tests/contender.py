@@ -31,6 +31,7 @@ class Told:
     version: int = 0
     position: int = 0
     key: bytes | None = None
+    reads: tuple[tuple[UUID, int], ...] = ()
 
 
 def contend(name: str, write_url: str, read_url: str) -> list[Told]:
@@ -58,7 +59,15 @@ async def _caller(store: EventStore, random: Random, name: str, told: list[Told]
         key = None if attempt.key is None else attempt.key.digest
         answer = "TooLarge" if verdict is None else type(verdict).__name__
         told.append(
-            Told(attempt.metadata.request_id, attempt.stream_id, len(attempt.events), answer, *said, key)
+            Told(
+                attempt.metadata.request_id,
+                attempt.stream_id,
+                len(attempt.events),
+                answer,
+                *said,
+                key=key,
+                reads=attempt.relies.reads,
+            )
         )
         if isinstance(verdict, Replayed):
             kept = await store.kept(attempt.key)

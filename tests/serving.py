@@ -1,5 +1,6 @@
 """The API in the test's own loop, on a real database; its read models follow before every question."""
 
+import asyncio
 import base64
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -7,11 +8,11 @@ from contextlib import asynccontextmanager
 import httpx
 
 from api.app import edge_of
-from infrastructure.bootstrap import running
+from infrastructure.bootstrap import System, running
 from infrastructure.passwords import Passwords
 from infrastructure.postgres import connect
 from infrastructure.settings import Settings
-from projections.projection import discover
+from projections.projection import Projection, discover
 from workers import checkpoint
 
 ADMIN, PASSWORD = "admin@example.org", "correct horse battery staple"
@@ -27,6 +28,32 @@ def settings(dsn: str, nats_url: str, **changed: object) -> Settings:
         public_url="http://testserver",
         **changed,
     )
+
+
+class Follower:
+    """Brings every read model to the log's head, as workers would."""
+
+    def __init__(self, system: System) -> None:
+        self._system, self._models = system, list(discover().values())
+        self._lock, self._connection = asyncio.Lock(), None
+
+    async def __call__(self) -> None:
+        async with self._lock:
+            if self._connection is None or self._connection.closed:
+                self._connection = await connect(self._system.settings.database_url)
+                for model in self._models:
+                    await checkpoint.begin(self._connection, model, "read")
+            for model in self._models:
+                await self._advance(model)
+
+    async def _advance(self, model: Projection) -> None:
+        log, at = self._system.log, await checkpoint.load(self._connection, model.name, "read")
+        while stored := await log.read(at.position, 500):
+            at = await checkpoint.advance(self._connection, model, "read", at, await log.open(stored))
+
+    async def close(self) -> None:
+        if self._connection is not None:
+            await self._connection.close()
 
 
 class Following(httpx.ASGITransport):
@@ -45,23 +72,27 @@ class Following(httpx.ASGITransport):
 
 
 @asynccontextmanager
+async def whole(with_settings: Settings) -> AsyncIterator[tuple[System, Following]]:
+    """A whole API with one administrator, and the way to it."""
+    async with running(with_settings) as system:
+        await system.users.ensure_admin(ADMIN, await hashed())
+        follower = Follower(system)
+        try:
+            yield system, Following(edge_of(system), follower)
+        finally:
+            await follower.close()
+
+
+def caller(transport: httpx.AsyncBaseTransport) -> httpx.AsyncClient:
+    """One who asks, not signed in yet."""
+    return httpx.AsyncClient(transport=transport, base_url="http://testserver/api/v1")
+
+
+@asynccontextmanager
 async def served(with_settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
     """A client of a whole API with one administrator; nobody is signed in yet."""
-    async with running(with_settings) as system, await connect(with_settings.database_url) as connection:
-        await system.users.ensure_admin(ADMIN, await hashed())
-
-        async def follow() -> None:
-            for projection in discover().values():
-                await checkpoint.begin(connection, projection, "read")
-                at = await checkpoint.load(connection, projection.name, "read")
-                while stored := await system.log.read(at.position, 500):
-                    at = await checkpoint.advance(
-                        connection, projection, "read", at, await system.log.open(stored)
-                    )
-
-        transport = Following(edge_of(system), follow)
-        async with httpx.AsyncClient(transport=transport, base_url="http://testserver/api/v1") as client:
-            yield client
+    async with whole(with_settings) as (_, transport), caller(transport) as client:
+        yield client
 
 
 async def sign_in(client: httpx.AsyncClient, login: str = ADMIN, password: str = PASSWORD) -> dict[str, str]:

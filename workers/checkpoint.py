@@ -22,7 +22,7 @@ class Moved(Exception):
 
 
 class Checkpoint(Struct, frozen=True, kw_only=True):
-    """`count` events, the last at `position`. `digest` runs over their ids: sha256(digest so far + id), empty at first."""
+    """`count` events, the last at `position`. `digest` runs over their ids, empty at first: sha256(digest + id)."""
 
     version: int
     position: int = 0
@@ -89,8 +89,11 @@ async def advance(
             "update projections set position = %s, count = %s, digest = %s, failure = null, failed_at = null,"
             " updated_at = clock_timestamp() where name = %s and place = %s and version = %s and position = %s"
             " and exists (select from stored_events where notification_id = %s and event_id = %s)",
-            (after.position, after.count, after.digest, projection.name, place, at.version, at.position)
-            + (last.position, last.event_id),
+            (
+                *(after.position, after.count, after.digest),
+                *(projection.name, place, at.version, at.position),
+                *(last.position, last.event_id),
+            ),
             prepare=True,
         )
         if cursor.rowcount != 1:

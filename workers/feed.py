@@ -1,4 +1,4 @@
-"""The events after a position, in order and without a hole: from NATS while it keeps up, from the store whenever not."""
+"""The events after a position, in order, without a hole: from NATS while it keeps up, from the store whenever not."""
 
 import asyncio
 from types import TracebackType

@@ -8,7 +8,7 @@ import structlog
 from infrastructure.event_log import EventLog
 from infrastructure.nats import Nats, projected
 from infrastructure.postgres import PROJECTOR
-from infrastructure.role import UNREACHABLE, Connection, hold
+from infrastructure.role import PROBING, UNREACHABLE, Connection, hold
 from infrastructure.tasks import end
 from projections.projection import Batch, Projection
 from workers import checkpoint
@@ -19,6 +19,8 @@ from workers.feed import Feed
 BATCH = 500
 LONGEST_PAUSE = 60.0
 PLACE = "read"
+OPTIONS = f"{PROBING} -c synchronous_commit=off"
+"""A crash may take back the newest batches, checkpoint and all; they are applied again, and appends wait for nobody."""
 
 log = structlog.get_logger()
 
@@ -35,7 +37,7 @@ class Projector:
     async def run(self, url: str) -> None:
         """Hold the role, or stand by for it, for ever. Raises EpochMismatch."""
         async with self._feed:
-            await hold(url, self._projection.name, PROJECTOR, self._work)
+            await hold(url, self._projection.name, PROJECTOR, self._work, options=OPTIONS)
 
     async def _work(self, connection: Connection) -> None:
         careful = False
@@ -79,7 +81,7 @@ class Projector:
                     at = await checkpoint.advance(connection, self._projection, PLACE, at, batch)
                 except (*UNREACHABLE, EpochMismatch, Moved):
                     raise
-                except Exception as error:
+                except Exception as error:  # noqa: BLE001
                     failure = f"event {stored.event_id} at position {stored.position}: {_told(error)}"
                     await self._stopped(connection, at, failure, pause, error)
                     pause = min(2 * pause, LONGEST_PAUSE)

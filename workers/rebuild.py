@@ -1,7 +1,7 @@
 """A read model built again from the events, beside the one in use: to compare the two, and to take its place."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 
 import structlog
@@ -126,7 +126,7 @@ async def verify(url: str, name: str) -> Verified | None:
 
 
 @asynccontextmanager
-async def _alone(url: str, projection: Projection) -> AsyncIterator[Connection]:
+async def _alone(url: str, projection: Projection) -> AsyncGenerator[Connection]:
     async with await connect(url, options=OPTIONS, name="chancery rebuild") as connection:
         cursor = await connection.execute(
             "select pg_try_advisory_lock(%s, hashtext(%s))", (REBUILD, projection.name)
@@ -188,8 +188,8 @@ async def _snapshot(
 
 async def _rows(connection: Connection, place: str, table: str) -> Rows:
     query = (
-        "select count(*), encode(sha256(coalesce(string_agg(h, null order by h), '')), 'hex')"
-        f" from (select sha256(convert_to(t::text, 'UTF8')) as h from {place}.{table} t) as hashed"  # noqa: S608
+        "select count(*), encode(sha256(coalesce(string_agg(h, null order by h), '')), 'hex')"  # noqa: S608 - our names
+        f" from (select sha256(convert_to(t::text, 'UTF8')) as h from {place}.{table} t) as hashed"
     )
     row = await (await connection.execute(query.encode())).fetchone()
     count, sha256 = row or (0, "")

@@ -27,7 +27,7 @@ LOOK_SECONDS = 5.0
 """How often an idle relay looks whether the stream is still what it was."""
 
 REFILL = 100_000
-"""Events put back into an empty stream. Projections read older ones from the store, so the stream need not have them."""
+"""Events put back into an empty stream. Projections read older ones from the store: the stream need not have them."""
 
 KEPT = 1_000_000
 """Messages the stream keeps at most."""
@@ -70,7 +70,7 @@ class Relay:
                 await asyncio.sleep(POLL)
 
     async def _agree(self, connection: Connection) -> int:
-        """The stream's last position, after making sure that stream and store tell one history. Raises EpochMismatch."""
+        """The stream's last position, once it is sure that stream and store tell one history. Raises EpochMismatch."""
         ours = await epoch.current(connection)
         stream = self._nats.stream
         try:

@@ -1,6 +1,7 @@
 """`chancery work`: relay, projections and signer as tasks of one process, which lives as long as all of them."""
 
 import asyncio
+import gc
 import signal
 from collections.abc import Awaitable, Mapping
 from typing import Any
@@ -28,7 +29,7 @@ log = structlog.get_logger()
 
 
 async def run(settings: Settings) -> None:
-    """Work until SIGTERM or SIGINT; the roles are free at once for whoever stands by. SystemExit(1) when a task dies."""
+    """Work until SIGTERM or SIGINT, then leave the roles to whoever stands by. SystemExit(1) when a task dies."""
     configure(settings.log_format)
     url, wrapping = settings.database_url, wrapping_of(settings)
     projections = discover()
@@ -38,6 +39,8 @@ async def run(settings: Settings) -> None:
     nats = Nats(settings.nats_url, "chancery work")
     publisher = Nats(settings.nats_relay_url, "chancery relay")
     nats.on(APPENDED, positions.ring)
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)
     async with pool, nats, publisher:
         await supervise(
             {

@@ -6,13 +6,14 @@ from uuid import UUID
 
 import msgspec
 from litestar import Router, patch, post
+from litestar.params import JSONBody
 from msgspec import UNSET, Meta, UnsetType
 
 from api.answers import Answer, Receipt
 from api.asking import Asked, DryRunFlag, IdempotencyKey, IfMatch, answered, as_command, context
 from api.fields import END, Body, Change, Day, Id, Identifier, LongText, Name, Nothing, Reason, Title
 from api.openapi import problems
-from api.refs import id_of
+from api.refs import Ref, id_of
 from application.organisation import AccountManagerUnknown, Organisations
 from domain.organisation.aggregate import OrganisationDuplicate, OrganisationIsArchived, OrganisationUnknown
 from domain.organisation.commands import AddOrganisation, ArchiveOrganisation, ChangeOrganisation
@@ -109,7 +110,8 @@ def routes(organisations: Organisations) -> Router:
     @post("/", responses=problems(OrganisationDuplicate, AccountManagerUnknown))
     async def add_organisation(
         request: Asked,
-        data: AddOrganisationBody,
+        data: JSONBody[AddOrganisationBody],
+        *,
         idempotency_key: IdempotencyKey = None,
         dry_run: DryRunFlag = False,
     ) -> Answer[Receipt]:
@@ -127,8 +129,9 @@ def routes(organisations: Organisations) -> Router:
     )
     async def change_organisation(
         request: Asked,
-        ref: str,
-        data: ChangeOrganisationBody,
+        ref: Ref,
+        data: JSONBody[ChangeOrganisationBody],
+        *,
         if_match: IfMatch = None,
         idempotency_key: IdempotencyKey = None,
         dry_run: DryRunFlag = False,
@@ -141,8 +144,9 @@ def routes(organisations: Organisations) -> Router:
     @post("/{ref:str}/archive", status_code=200, responses=problems(OrganisationUnknown))
     async def archive_organisation(
         request: Asked,
-        ref: str,
-        data: ArchiveOrganisationBody,
+        ref: Ref,
+        data: JSONBody[ArchiveOrganisationBody],
+        *,
         if_match: IfMatch = None,
         idempotency_key: IdempotencyKey = None,
         dry_run: DryRunFlag = False,

@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 from litestar import Request, Router, delete, post
+from litestar.params import JSONBody
 from msgspec import UNSET, Struct, UnsetType
 
 from api import answers
@@ -13,7 +14,7 @@ from api.auth import Authenticate, origin_of
 from api.declared import refuse_unknown_query
 from api.fields import Body, Nothing, Password, Secret
 from api.openapi import problems
-from api.refs import id_of
+from api.refs import Ref, id_of
 from application.session import AccountBlocked, InvalidCredentials, InvalidRefresh, Sessions, SignedIn
 from domain.session.aggregate import SessionUnknown
 
@@ -51,7 +52,7 @@ def routes(sessions: Sessions, auth: Authenticate) -> list[Router]:
         refuse_unknown_query(request)
 
     @post("/login", status_code=200, responses=problems(InvalidCredentials, AccountBlocked))
-    async def sign_in(request: Asked, data: LoginBody) -> Answer[TokenPair]:
+    async def sign_in(request: Asked, data: JSONBody[LoginBody]) -> Answer[TokenPair]:
         """E-mail or staff number, and the password. Unknown and wrong look the same and take the same time."""
         signed_in = await sessions.sign_in(
             data.login,
@@ -63,7 +64,7 @@ def routes(sessions: Sessions, auth: Authenticate) -> list[Router]:
         return _pair(signed_in)
 
     @post("/refresh", status_code=200, responses=problems(InvalidRefresh))
-    async def refresh(request: Asked, data: RefreshBody) -> Answer[TokenPair]:
+    async def refresh(request: Asked, data: JSONBody[RefreshBody]) -> Answer[TokenPair]:
         """A new pair. A retry within 30 s gets the same successor; an older token ends the session."""
         return _pair(
             await sessions.refresh(
@@ -72,23 +73,29 @@ def routes(sessions: Sessions, auth: Authenticate) -> list[Router]:
         )
 
     @post("/step-up", status_code=200, responses=problems(InvalidCredentials))
-    async def step_up(request: Asked, data: StepUpBody) -> Answer[TokenPair]:
+    async def step_up(request: Asked, data: JSONBody[StepUpBody]) -> Answer[TokenPair]:
         """Prove the password again; critical commands want that within five minutes."""
         return _pair(await sessions.prove(data.password, context(request, data, None, None)))
 
     @post("/logout", status_code=204)
-    async def sign_out(request: Asked, data: LogoutBody) -> Answer[None]:
+    async def sign_out(request: Asked, data: JSONBody[LogoutBody]) -> Answer[None]:
         """End this session, or with `all` every session of yours. The access token stops at once."""
         await sessions.sign_out(context(request, data, None, None), everywhere=data.all)
         return answers.nothing()
 
     @delete("/sessions/{ref:str}", status_code=200, responses=problems(SessionUnknown))
-    async def close_session(request: Asked, ref: str) -> Answer[Receipt]:
+    async def close_session(request: Asked, ref: Ref) -> Answer[Receipt]:
         """End one of your sessions."""
         return answered(await sessions.close(id_of(ref), context(request, None, None, None)))
 
     return [
-        Router("/auth", route_handlers=[sign_in, refresh], before_request=anybody, tags=["Authentication"]),
+        Router(
+            "/auth",
+            route_handlers=[sign_in, refresh],
+            before_request=anybody,
+            security=[{}],
+            tags=["Authentication"],
+        ),
         Router(
             "/auth",
             route_handlers=[step_up, sign_out, close_session],

@@ -129,9 +129,8 @@ class Past:
         self._streams, self._fold = streams, fold
 
     async def life(self, record_id: UUID) -> Life:
-        """Empty for an id that is none of this noun's, be it another noun's."""
-        events = await self._streams.recorded(record_id)
-        return Life(events if self._fold.folds(events) else (), self._fold)
+        """Of an id that is another noun's: nothing, since its events mean nothing here."""
+        return Life(await self._streams.recorded(record_id), self._fold)
 
 
 def _plain(view: Any) -> dict[str, Any]:

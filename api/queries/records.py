@@ -1,6 +1,6 @@
 """What every read has in common: wait for a position, find one record, show it to those who may see it."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from datetime import datetime
 from typing import Annotated, Any, Protocol
 from uuid import UUID
@@ -25,7 +25,8 @@ MinPosition = Annotated[
     ),
 ]
 IfNoneMatch = Annotated[
-    str | None, HeaderParameter(name="If-None-Match", description="Answer 304 if the record still has this ETag.")
+    str | None,
+    HeaderParameter(name="If-None-Match", description="Answer 304 if the record still has this ETag."),
 ]
 AsOf = Annotated[
     str | None,
@@ -33,7 +34,9 @@ AsOf = Annotated[
         name="as_of", description="The record as it was: an instant, a position, or a version such as v7."
     ),
 ]
-From = Annotated[str, QueryParameter(name="from", description="An instant, a position, or a version such as v7.")]
+From = Annotated[
+    str, QueryParameter(name="from", description="An instant, a position, or a version such as v7.")
+]
 To = Annotated[str, QueryParameter(name="to", description="An instant, a position, or a version such as v7.")]
 Asked = Request[Any, Any, Any]
 Clock = Callable[[], datetime]
@@ -69,7 +72,7 @@ class Progress(Protocol):
 
 
 class Sight(Protocol):
-    """What of a noun's records a caller may see; a record is judged as it stands now, also when its past is asked for."""
+    """What a caller may see of a noun's records; each is judged as it is now, also when its past is asked for."""
 
     def sees(self, caller: Caller, record: bytes) -> bool:
         """Whether the record is his to know."""

@@ -1,6 +1,6 @@
 """GET of users; e-mail and phone only for who may view contacts, or for oneself."""
 
-from typing import Any
+from uuid import UUID
 
 import msgspec
 from litestar import Router, get
@@ -8,50 +8,75 @@ from litestar import Router, get
 from api.answers import Answer, Page
 from api.auth import caller_of
 from api.lists import LIST_PARAMETERS, Lists, Wanted, visible
-from api.queries.records import AsOf, Asked, IfNoneMatch, MinPosition, Records
-from api.refs import id_of
+from api.openapi import problems
+from api.queries.past import Diff, History, MomentMalformed
+from api.queries.records import Asked, AsOf, Clock, From, IfNoneMatch, MinPosition, Records, To
+from api.refs import Ref, id_of
 from application.access import ANYTHING, Caller, may
-from application.ports import Clock
 from projections.user import CONTACTS, LISTING, User
 
 VIEW, VIEW_CONTACTS = "user:view", "user:view_contacts"
 
 
-def routes(records: Records, lists: Lists, clock: Clock) -> Router:
-    def hidden(caller: Caller) -> frozenset[str]:
-        return frozenset() if may(caller, VIEW_CONTACTS, ANYTHING, clock()) else CONTACTS
+class _Id(msgspec.Struct, frozen=True):
+    id: UUID
 
-    def show(caller: Caller, body: bytes) -> bytes | None:
-        if may(caller, VIEW, ANYTHING, clock()) is None:
-            return None
-        if not (unseen := hidden(caller)):
-            return body
-        fields: dict[str, Any] = msgspec.json.decode(body)
-        if fields["id"] == str(caller.actor.id):
-            return body
-        return msgspec.json.encode({name: value for name, value in fields.items() if name not in unseen})
+
+_id = msgspec.json.Decoder(_Id)
+
+
+class UserSight:
+    """Implements Sight: everybody knows himself."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+
+    def sees(self, caller: Caller, record: bytes) -> bool:
+        if may(caller, VIEW, ANYTHING, self._clock()) is not None:
+            return True
+        return _id.decode(record).id == caller.actor.id
+
+    def hidden(self, caller: Caller, record_id: UUID) -> frozenset[str]:
+        return frozenset() if record_id == caller.actor.id else self.hidden_in_lists(caller)
+
+    def hidden_in_lists(self, caller: Caller) -> frozenset[str]:
+        return frozenset() if may(caller, VIEW_CONTACTS, ANYTHING, self._clock()) else CONTACTS
+
+
+def routes(records: Records, lists: Lists, clock: Clock) -> Router:
+    sight = UserSight(clock)
 
     @get("/", dependencies=LIST_PARAMETERS)
     async def users(request: Asked, wanted: Wanted, at_least: MinPosition = None) -> Answer[Page[User]]:
         """The directory: search by name and by department."""
         caller = caller_of(request)
-        scope = visible(caller, VIEW, clock(), {})
-        return await lists.page(
-            request, LISTING, wanted, at_least=at_least, scope=scope, hidden=hidden(caller)
-        )
+        scope, hidden = visible(caller, VIEW, clock(), {}), sight.hidden_in_lists(caller)
+        return await lists.page(request, LISTING, wanted, at_least=at_least, scope=scope, hidden=hidden)
 
-    @get("/{ref:str}")
+    @get("/{ref:str}", responses=problems(MomentMalformed))
     async def user(
         request: Asked,
-        ref: str,
+        ref: Ref,
         at_least: MinPosition = None,
         if_none_match: IfNoneMatch = None,
         as_of: AsOf = None,
     ) -> Answer[User]:
         """One user, now or as of a moment."""
         return await records.one(
-            request, id_of(ref), show, at_least=at_least, if_none_match=if_none_match, as_of=as_of
+            request, id_of(ref), at_least=at_least, if_none_match=if_none_match, as_of=as_of
         )
+
+    @get("/{ref:str}/history")
+    async def user_history(request: Asked, ref: Ref, at_least: MinPosition = None) -> Answer[History]:
+        """What happened to the account: who did what, when, and why."""
+        return await records.history(request, id_of(ref), at_least=at_least)
+
+    @get("/{ref:str}/diff", responses=problems(MomentMalformed))
+    async def user_diff(
+        request: Asked, ref: Ref, start: From, end: To, at_least: MinPosition = None
+    ) -> Answer[Diff]:
+        """What changed between two moments."""
+        return await records.diff(request, id_of(ref), start, end, at_least=at_least)
 
     @get("/")
     async def me(
@@ -59,15 +84,13 @@ def routes(records: Records, lists: Lists, clock: Clock) -> Router:
     ) -> Answer[User]:
         """Oneself."""
         return await records.one(
-            request,
-            caller_of(request).actor.id,
-            lambda _, body: body,
-            at_least=at_least,
-            if_none_match=if_none_match,
-            as_of=None,
+            request, caller_of(request).actor.id, at_least=at_least, if_none_match=if_none_match
         )
 
     return Router(
         "/",
-        route_handlers=[Router("/users", route_handlers=[users, user]), Router("/me", route_handlers=[me])],
+        route_handlers=[
+            Router("/users", route_handlers=[users, user, user_history, user_diff]),
+            Router("/me", route_handlers=[me]),
+        ],
     )

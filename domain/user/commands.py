@@ -1,7 +1,7 @@
-"""What one may ask of a person's account."""
+"""What one may ask of a person's account. `by_role` is the role of who asks: rank is a rule here, not a right."""
 
+from typing import Any
 from uuid import UUID
-
 
 from domain.shared import Command
 
@@ -17,10 +17,61 @@ class RegisterUser(Command, frozen=True, kw_only=True):
     department_id: UUID | None = None
     job_title: str | None = None
     must_change_password: bool = False
+    by_role: str | None = None
+
+
+class ChangeUser(Command, frozen=True, kw_only=True):
+    """`changes` holds field names of UserChanged with their new values. `by_role` None: by himself."""
+
+    changes: dict[str, Any]
+    by_role: str | None = None
+
+
+class ChangePassword(Command, frozen=True, kw_only=True):
+    keep_session_id: UUID | None = None
+
+
+class ResetPassword(Command, frozen=True, kw_only=True):
+    by_role: str
+
+
+class ChangeRole(Command, frozen=True, kw_only=True):
+    role: str
+    by_role: str
+
+
+class BlockUser(Command, frozen=True, kw_only=True):
+    reason: str
+    by_role: str
+
+
+class UnblockUser(Command, frozen=True, kw_only=True):
+    by_role: str
+
+
+class DeactivateUser(Command, frozen=True, kw_only=True):
+    """`by_role` None: by himself."""
+
+    by_role: str | None = None
+
+
+class ReactivateUser(Command, frozen=True, kw_only=True):
+    by_role: str
 
 
 class SignOutEverywhere(Command, frozen=True, kw_only=True):
     pass
 
 
-UserCommand = RegisterUser | SignOutEverywhere
+UserCommand = (
+    RegisterUser
+    | ChangeUser
+    | ChangePassword
+    | ResetPassword
+    | ChangeRole
+    | BlockUser
+    | UnblockUser
+    | DeactivateUser
+    | ReactivateUser
+    | SignOutEverywhere
+)

@@ -3,8 +3,22 @@
 from typing import assert_never
 from uuid import UUID
 
+from msgspec import UnsetType
+
 from domain.shared import Claim, Guard, Principal, SessionsEnded
-from domain.user.events import UserEvent, UserRegistered, UserSignedOut
+from domain.user.events import (
+    UserBlocked,
+    UserChanged,
+    UserDeactivated,
+    UserEvent,
+    UserPasswordChanged,
+    UserPasswordReset,
+    UserReactivated,
+    UserRegistered,
+    UserRoleChanged,
+    UserSignedOut,
+    UserUnblocked,
+)
 
 EMAIL = "user.email"
 STAFF_NUMBER = "user.staff_number"
@@ -22,27 +36,44 @@ def login(text: str) -> tuple[str, str]:
     return (EMAIL if "@" in form else STAFF_NUMBER), form
 
 
-def logins(kind: str, text: str | None) -> Claim:
-    return Claim(kind=kind, values=(login(text)[1],) if text else (), personal=kind == EMAIL)
-
-
 def guards(stream_id: UUID, event: UserEvent) -> tuple[Guard, ...]:
     match event:
         case UserRegistered():
-            admin = (str(stream_id),) if event.role == "admin" else ()
-            return (
-                logins(EMAIL, event.email),
-                logins(STAFF_NUMBER, event.staff_number),
-                Claim(kind=ADMIN, values=admin),
-                Claim(kind=ACTIVE, values=(str(stream_id),)),
-                Principal(
-                    role=event.role,
-                    state="active",
-                    department_id=event.department_id,
-                    must_change_password=event.must_change_password,
-                ),
+            principal = Principal(
+                role=event.role,
+                state="active",
+                department_id=event.department_id,
+                must_change_password=event.must_change_password,
             )
+            named = (logins(EMAIL, event.email), logins(STAFF_NUMBER, event.staff_number))
+            return (*named, *standing(stream_id, event.role), principal)
+        case UserChanged():
+            changed = ((EMAIL, event.email), (STAFF_NUMBER, event.staff_number))
+            return tuple(logins(kind, text) for kind, text in changed if not isinstance(text, UnsetType))
+        case UserPasswordChanged():
+            return Principal(must_change_password=False), SessionsEnded(keep=event.kept_session_id)
+        case UserPasswordReset():
+            return Principal(must_change_password=True), SessionsEnded()
+        case UserRoleChanged():
+            role = event.role if event.active else None
+            return (*standing(stream_id, role), Principal(role=event.role), SessionsEnded())
+        case UserBlocked():
+            return (*standing(stream_id, None), Principal(state="blocked"), SessionsEnded())
+        case UserDeactivated():
+            return (*standing(stream_id, None), Principal(state="deactivated"), SessionsEnded())
+        case UserUnblocked() | UserReactivated():
+            return (*standing(stream_id, event.role), Principal(state="active"))
         case UserSignedOut():
             return (SessionsEnded(),)
         case _:
             assert_never(event)
+
+
+def logins(kind: str, text: str | None) -> Claim:
+    return Claim(kind=kind, values=(login(text)[1],) if text else (), personal=kind == EMAIL)
+
+
+def standing(user_id: UUID, role: str | None) -> tuple[Guard, ...]:
+    """Who may act, and who may as an administrator; None: he may not act at all."""
+    active = () if role is None else (str(user_id),)
+    return Claim(kind=ADMIN, values=active if role == "admin" else ()), Claim(kind=ACTIVE, values=active)

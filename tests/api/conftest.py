@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 
+from tests import office as offices
 from tests import servers, serving
 
 
@@ -20,3 +21,11 @@ async def client(stranger: httpx.AsyncClient) -> httpx.AsyncClient:
     """The same, signed in as the administrator."""
     stranger.headers.update(await serving.sign_in(stranger))
     return stranger
+
+
+@pytest.fixture(scope="module")
+async def office(cluster: servers.Addresses, nats_server: servers.Nats) -> AsyncIterator[offices.Office]:
+    """One API for all tests of a module, which therefore speak of what they made themselves."""
+    with servers.database(cluster) as addresses:
+        async with offices.opened(addresses, nats_server.url) as opened:
+            yield opened

@@ -70,7 +70,6 @@ def test_every_problem_of_an_operation_is_listed_with_an_example():
         "body.invalid": 400,
         "no_knock": 401,
         "forbidden": 403,
-        "version_mismatch": 412,
     }.items() <= codes.items()
     assert {
         "idempotency_key_reused": 422,
@@ -98,8 +97,11 @@ def test_common_headers_are_described_once():
         "dry_run",
         "X-Request-Id",
         "Idempotency-Key",
-        "If-Match",
     }
+    sell = OPERATIONS["post /api/v1/houses/{ref}/sell"]
+    assert {resolved(one)["name"] for one in sell["parameters"]} == {"ref", "X-Request-Id", "If-Match"}
+    assert "412" in sell["responses"]
+    assert "412" not in add["responses"]
     assert {"ETag", "X-Event-Position", "Location", "X-Request-Id"} <= add["responses"]["201"][
         "headers"
     ].keys()

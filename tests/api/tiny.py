@@ -8,10 +8,11 @@ from uuid import UUID
 import msgspec
 from httpx import ASGITransport, AsyncClient
 from litestar import Litestar, Request, Router, get, post
-from litestar.params import FromPath, FromQuery, JSONBody
+from litestar.params import FromQuery, JSONBody
 from msgspec import UNSET, Struct
 
 from api.answers import Answer, Page, Receipt, asked, page, receipt, record
+from api.asking import DryRunFlag, IdempotencyKey, IfMatch
 from api.body import BodyRequest, StrictBody
 from api.declared import check_routes, index_parameters, refuse_unknown_query
 from api.docs import documentation
@@ -20,6 +21,8 @@ from api.errors import on_error
 from api.fields import Body, Change, Count, Instant, LongText, Money, Name, Nothing, Password, Title
 from api.openapi import config, problems
 from api.problems import Problem
+from api.queries.records import IfNoneMatch, MinPosition
+from api.refs import Ref
 from domain.shared import DomainError, Kind
 
 ID = UUID("01981c5e-7a3b-7c11-9d55-2f6b8a4e1c07")
@@ -65,7 +68,9 @@ class NoKnock(Problem):
 
 
 @post("/houses", status_code=201, responses=problems(HouseTaken))
-async def add(data: JSONBody[AddHouse], dry_run: FromQuery[bool] = False) -> Answer[Receipt]:  # noqa: FBT002
+async def add(
+    data: JSONBody[AddHouse], *, idempotency_key: IdempotencyKey = None, dry_run: DryRunFlag = False
+) -> Answer[Receipt]:
     """Add a house."""
     if data.name == "taken":
         raise HouseTaken("There is such a house.", candidates=[ID])
@@ -73,19 +78,26 @@ async def add(data: JSONBody[AddHouse], dry_run: FromQuery[bool] = False) -> Ans
 
 
 @post("/houses/{ref:str}/sell", status_code=200)
-async def sell(ref: FromPath[str], data: JSONBody[Nothing]) -> Answer[Receipt]:
+async def sell(ref: Ref, data: JSONBody[Nothing], if_match: IfMatch = None) -> Answer[Receipt]:
     """Sell a house."""
     return receipt(ID, 2, 8)
 
 
 @get("/houses")
-async def houses(request: Request[Any, Any, Any], page_size: FromQuery[int] = 25) -> Answer[Page[HouseView]]:
+async def houses(
+    request: Request[Any, Any, Any], page_size: FromQuery[int] = 25, at_least: MinPosition = None
+) -> Answer[Page[HouseView]]:
     """Every house."""
     return page([{"size": page_size}], projection_position=8, url=asked(request), next_page_token="next")
 
 
 @get("/houses/{ref:str}")
-async def house(request: Request[Any, Any, Any], ref: FromPath[str]) -> Answer[HouseView]:
+async def house(
+    request: Request[Any, Any, Any],
+    ref: Ref,
+    at_least: MinPosition = None,
+    if_none_match: IfNoneMatch = None,
+) -> Answer[HouseView]:
     """One house."""
     scope: Any = request.scope
     seen = {key: scope[key] for key in ("request_id", "client_address", "user_agent", "traceparent")}

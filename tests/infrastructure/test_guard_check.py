@@ -1,4 +1,4 @@
-"""The guards against the log: append kept them right, damage is named, and a rebuild heals it and signs everybody out."""
+"""The guards against the log: append kept them right, damage is named, a rebuild heals it and signs all out."""
 
 import asyncio
 from datetime import UTC, datetime
@@ -12,6 +12,7 @@ from domain.organisation.events import Identifiers, OrganisationAdded, Organisat
 from domain.session.events import SessionClosed, SessionProved
 from domain.shared import Principal, Responsible, RightGone, RightHeld
 from domain.user.events import UserRegistered, UserSignedOut
+from domain.user.guards import EMAIL
 from infrastructure import guard_check
 from infrastructure.event_store import new_id
 from infrastructure.guards import Guards
@@ -127,7 +128,7 @@ async def test_an_erased_persons_released_claim_is_expected_no_more(store, dsn, 
     execute(
         owner_dsn,
         f"update subject_keys set wrapped = null, destroyed_at = now() where subject_id = '{user}'",
-        f"delete from claims where kind = 'user.login' and owner = '{user}'",
+        f"delete from claims where kind = '{EMAIL}' and owner = '{user}'",
     )
     assert await guard_check.verify(dsn, WRAPPING) == []
 

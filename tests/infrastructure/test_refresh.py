@@ -10,13 +10,13 @@ import psycopg
 import pytest
 
 from application.session import Reused, Rotated
+from domain.session.events import SessionClosed
+from infrastructure.event_store import new_id
 from infrastructure.personal_data import Wrapping
 from infrastructure.postgres import open_pool
 from infrastructure.refresh import PREFIX, RefreshTokens, decode, encode
 from tests import people
 from tests.store import open_store
-from domain.session.events import SessionClosed
-from infrastructure.event_store import new_id
 
 pytestmark = pytest.mark.anyio
 

@@ -53,17 +53,19 @@ async def test_a_fought_over_log_stays_true(fought, dsn):
 
     assert [position for position, *_ in rows] == list(range(1, len(rows) + 1)), "positions are dense"
     assert all(a[4] <= b[4] for a, b in pairwise(rows)), "time never goes back"
-    versions: dict = {}
-    for _, stream, version, *_ in rows:
-        assert version == versions.get(stream, 0) + 1, "versions are dense in each stream"
-        versions[stream] = version
-
+    accepted = {each.request_id: each for each in told if each.answer == "Accepted"}
     stored: dict = {}
+    versions: dict = {}
     for request, group in groupby(rows, key=lambda row: msgspec.json.decode(row[3])["request_id"]):
+        assert request in accepted, "nothing else is in the log"
         assert request not in stored, "the events of one command stand together, once"
         stored[request] = [(stream, version, position) for position, stream, version, *_ in group]
-    accepted = {each.request_id: each for each in told if each.answer == "Accepted"}
-    assert stored.keys() == accepted.keys(), "what was accepted is in the log, and nothing else"
+        for stream, version in accepted[request].reads:
+            assert versions.get(stream, 0) == version, "what a command relied on was so when it was stored"
+        for stream, version, _ in stored[request]:
+            assert version == versions.get(stream, 0) + 1, "versions are dense in each stream"
+            versions[stream] = version
+    assert stored.keys() == accepted.keys(), "what was accepted is in the log"
     for request, events in stored.items():
         each = accepted[request]
         assert len(events) == each.events

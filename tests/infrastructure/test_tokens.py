@@ -46,7 +46,7 @@ def issued(tokens, **changes):
 
 def signed(tokens, header=None, claims=None, without=()):
     """Signed by our own key, whatever stands in it. `claims` may be raw text."""
-    kid, key = tokens.ring.signer
+    _, key = tokens.ring.signer
     own_header, own_claims, _ = parts(issued(tokens))
     header = json.dumps({**own_header, **(header or {})}) if not isinstance(header, str) else header
     if not isinstance(claims, str):
@@ -97,7 +97,7 @@ def test_a_key_is_named_by_its_thumbprint():
 
 
 async def test_no_algorithm_but_ours(tokens):
-    header, claims, signature = issued(tokens).split(".")
+    _, claims, signature = issued(tokens).split(".")
     for alg in ("none", "NonE", "HS256", "ES384", "RS256", "", None, ["ES256"]):
         forged = b64(json.dumps({"typ": "at+jwt", "alg": alg, "kid": tokens.ring.signer[0]}))
         refused(tokens, f"{forged}.{claims}.{signature}")

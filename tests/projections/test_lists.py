@@ -21,7 +21,7 @@ from projections.columns import Column, ColumnType, ddl, fold_text
 from projections.conditions import Condition, ListRefused, where
 from projections.keyset import PageTokenMalformed, binding_of, keys_of, read_token, token_of
 from projections.lists import Listing, ListQuery, Page
-from tests.projections.things import COLUMNS, LISTING, Thing, make_table, put, things
+from tests.projections.things import COLUMNS, LISTING, Thing, make_table, put, rows_of
 
 pytestmark = pytest.mark.anyio
 
@@ -98,7 +98,6 @@ orders = st.lists(
     max_size=3,
     unique_by=lambda o: o[0],
 )
-rows_of = lambda size: st.lists(things(), max_size=size, unique_by=lambda thing: thing.id)  # noqa: E731
 
 
 @ON_DATABASE
@@ -310,7 +309,7 @@ FIRMS = Listing(
         "tags": Column(type=ColumnType.TEXT_ARRAY, get=repr),
     },
 )
-FIRM_ROWS = 20_000
+FIRM_ROWS = 10_000
 
 
 @pytest.fixture

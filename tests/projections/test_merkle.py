@@ -19,7 +19,6 @@ from projections.tiles import (
     parse_tile_path,
     root,
     tile_path,
-    widths,
 )
 
 MOST = 600
@@ -65,6 +64,17 @@ def recursive(leaves: tuple[bytes, ...]) -> bytes:
         return leaves[0] if leaves else sha256(b"").digest()
     half = 1 << (len(leaves) - 1).bit_length() - 1
     return node_hash(recursive(leaves[:half]), recursive(leaves[half:]))
+
+
+def widths(size: int) -> dict[TileAt, int]:
+    """Every tile of a tree, floor(size / 256**level) hashes at each level (C2SP tlog-tiles)."""
+    found: dict[TileAt, int] = {}
+    level = 0
+    while hashes_at := size >> 8 * level:
+        for number in range(-(-hashes_at // 256)):
+            found[TileAt(level, number)] = min(256, hashes_at - number * 256)
+        level += 1
+    return found
 
 
 def test_the_reference_leaves_have_the_reference_roots() -> None:

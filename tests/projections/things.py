@@ -87,6 +87,10 @@ def things(**fixed: st.SearchStrategy[Any]) -> st.SearchStrategy[Thing]:
     return st.builds(Thing, id=st.uuids(version=4), tags=tags, **{**drawn, **fixed})
 
 
+def rows_of(size: int) -> st.SearchStrategy[list[Thing]]:
+    return st.lists(things(), max_size=size, unique_by=lambda thing: thing.id)
+
+
 def make_table(connection: Connection[Any], schema: str = "public") -> None:
     connection.execute(ddl(schema, "things", COLUMNS).encode())
 

@@ -134,7 +134,8 @@ def is_found_from_another_terminal(running: Up) -> None:
 def heals(running: Up) -> None:
     os.kill(int((running.folder / "run" / "serve.pid").read_text().split()[0]), signal.SIGKILL)
     assert wait_until(lambda: "serve ended by signal 9" in running.said, PATIENCE)
-    assert wait_until(running.ready, PATIENCE)
+    assert wait_until(lambda: running.ready() or running.process.poll() is not None, PATIENCE), running.said
+    assert running.process.poll() is None, running.said
 
 
 def test_up_serves_heals_is_alone_and_outlives_a_kill(folder: Path) -> None:

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.anyio
 @pytest.mark.parametrize("seed", range(3))
 async def test_no_fault_loses_or_doubles_an_event(dsn, database, nats_server, seed):
     """`seed` chooses the faults and their order; each fault meets workers in the middle of their work."""
-    chance = random.Random(seed)  # noqa: S311
+    chance = random.Random(seed)
     nats_server.wipe()
     async with workers(dsn, nats_server) as flow, workers(dsn, nats_server) as other:
         projections = (Tally(), ORGANISATIONS, AuditLog())
@@ -31,7 +31,10 @@ async def test_no_fault_loses_or_doubles_an_event(dsn, database, nats_server, se
             with psycopg.connect(database.admin, autocommit=True) as admin:
                 admin.execute(
                     "select pg_terminate_backend(pid) from pg_stat_activity where datname = %s and pid <> all(%s)",
-                    (flow.connection.info.dbname, [each.connection.info.backend_pid for each in (flow, other)]),
+                    (
+                        flow.connection.info.dbname,
+                        [each.connection.info.backend_pid for each in (flow, other)],
+                    ),
                 )
 
         async def a_worker_dies_and_another_starts() -> None:

@@ -236,7 +236,9 @@ async def test_a_poisoned_event_stops_its_projection_loudly_and_no_other(flow, d
 
     poisoned.poison = None
     await flow.until(lambda: right(flow))
-    assert await flow.one("select failure, failed_at from projections where name = 'tally' and place = 'read'") == (None, None)
+    assert await flow.one(
+        "select failure, failed_at from projections where name = 'tally' and place = 'read'"
+    ) == (None, None)
 
 
 async def test_an_event_of_an_unknown_kind_stops_the_projection_at_its_position(flow, dsn):

@@ -97,7 +97,9 @@ async def test_a_changed_row_is_found(flow, dsn):
     append(dsn, 50)
     flow.projector(Tally())
     await flow.until(lambda: right(flow))
-    await flow.connection.execute("update read.tally set seen = seen + 1 where stream_id = (select stream_id from read.tally limit 1)")
+    await flow.connection.execute(
+        "update read.tally set seen = seen + 1 where stream_id = (select stream_id from read.tally limit 1)"
+    )
     assert (await verify(dsn, "tally")).right
     assert not (await compare(dsn, flow.log, Tally())).comparison.equal
     assert await flow.one("select to_regclass('read_next.tally')") == (None,)
@@ -131,7 +133,7 @@ async def test_a_new_version_is_built_beside_and_the_worker_goes_on_with_it(flow
     await flow.until(said)
     built = await rebuild(dsn, flow.log, newer)
     assert (built.live_version, built.at.version) == (1, 2)
-    await flow.until(lambda: flow.caught_up())
+    await flow.until(flow.caught_up)
     append(dsn, 10)
     await flow.until(lambda: right(flow))
     assert await flow.one("select failure from projections where place = 'read'") == (None,)
