@@ -13,8 +13,10 @@ from api import (
 from api.arrival import Receive, Scope, Send
 from api.auth import Authenticate, InvalidBearerToken, MissingBearerToken
 from api.body import BodyRequest, StrictBody
+from api.commands import me as me_commands
 from api.commands import organisation as organisation_commands
 from api.commands import session as session_commands
+from api.commands import user as user_commands
 from api.declared import check_routes, index_parameters
 from api.docs import documentation
 from api.edge import Edge
@@ -41,7 +43,11 @@ def create_app(system: System) -> Litestar:
     auth = Authenticate(system.tokens, system.callers, InvalidToken)
     commands = Router(
         "/",
-        route_handlers=[organisation_commands.routes(system.organisations)],
+        route_handlers=[
+            organisation_commands.routes(system.organisations),
+            user_commands.routes(system.users),
+            me_commands.routes(system.users),
+        ],
         before_request=auth.for_command,
     )
     pages = Lists(system.pool, lambda name: system.positions.known.get(name, 0), system.reached)
@@ -60,7 +66,7 @@ def create_app(system: System) -> Litestar:
     api = Router(
         "/api/v1",
         route_handlers=[
-            *session_commands.routes(system.sessions, auth),
+            *session_commands.routes(system.sessions, auth, me_commands.registration(system.users)),
             audit_queries.open_routes(system),
             commands,
             queries,

@@ -49,7 +49,7 @@ ANYTHING = Resource()
 
 
 class Need(Struct, frozen=True, kw_only=True):
-    """What a command demands: the right to do it, the right to know of the record at all, a fresh proof of the password."""
+    """What a command demands: the right to do it, the right to know of the record, a fresh proof of the password."""
 
     right: str | None
     view: str | None = None

@@ -91,7 +91,7 @@ class Execute:
     def __init__(self, store: EventStore, callers: Callers, clock: Clock) -> None:
         self._store, self._callers, self.clock = store, callers, clock
 
-    async def __call__(  # noqa: PLR0913 - the parts of one command, all named
+    async def __call__(
         self,
         rules: Rules[S, C, E],
         stream_id: UUID,
@@ -111,7 +111,7 @@ class Execute:
         taken: Taken | None = None,
         none_left: Callable[[], DomainError] | None = None,
     ) -> Answer | DryRun:
-        """`new`: the stream has just been named. `upsert`: it may exist or not, and `made` tells from the events whether
+        """`new`: the stream has just been named. `upsert`: it may exist or not; `made` tells from the events whether
         something was made (201). `once` joins the answer but is never kept: a replay shows null.
 
         Raises DomainError, AccessError, VersionMismatch, TooBusy, and what the store raises.

@@ -29,7 +29,10 @@ class PasswordPolicy(Struct, frozen=True, kw_only=True):
             wrong.append(("too_short", f"At least {self.min_length} characters."))
         if len(form) > self.max_length:
             wrong.append(("too_long", f"At most {self.max_length} characters."))
-        if any(word and len(word) > 3 and word.lower() in form.lower() and len(word) * 2 > len(form) for word in own):
+        if any(
+            word and len(word) > 3 and word.lower() in form.lower() and len(word) * 2 > len(form)
+            for word in own
+        ):
             wrong.append(("own_name", "Not your own name or e-mail address."))
         if wrong:
             errors = tuple(FieldError(pointer=pointer, code=code, detail=detail) for code, detail in wrong)

@@ -41,7 +41,7 @@ class KeptAnswer(Struct, frozen=True, kw_only=True):
 
 
 class Loaded(Struct, Generic[S], frozen=True, kw_only=True):
-    """A stream folded: its state, its version, and the position of its last event. `fresh`: read just now, not from memory."""
+    """A stream folded: state, version, and the position of its last event. `fresh`: read just now, not from memory."""
 
     state: S
     version: int
@@ -59,8 +59,8 @@ class Secrets(Struct, frozen=True, kw_only=True):
 class Reliance(Struct, frozen=True, kw_only=True):
     """What a decision relied on outside its stream; append judges it again under the lock.
 
-    reads: other streams' versions · require: (kind, value, owner) claims that must stand · require_none: (kind, value) that
-    must not · keep_one: kinds of which another stream must still own one.
+    reads: other streams' versions · require: (kind, value, owner) claims that must stand · require_none: (kind, value)
+    that must not · keep_one: kinds of which another stream must still own one.
     """
 
     reads: tuple[tuple[UUID, int], ...] = ()

@@ -95,7 +95,7 @@ class AccountBlocked(AccessError):
 
 
 class Sessions:
-    def __init__(  # noqa: PLR0913 - the parts of a sign-in, all named
+    def __init__(
         self,
         execute: Execute,
         claims: Claims,

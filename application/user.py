@@ -11,7 +11,7 @@ from application.execute import Context, DryRun, Execute
 from application.password import PasswordPolicy, PasswordRefused
 from application.ports import Answer, Claims, ClaimTaken, NewId, Secrets
 from application.session import Accounts, InvalidCredentials
-from domain.shared import Actor, DomainError, FieldError, Kind
+from domain.shared import Actor, DomainError, FieldError, Kind, Origin
 from domain.user.aggregate import USER, EmailTaken, LastAdmin, StaffNumberTaken, User
 from domain.user.commands import (
     BlockUser,
@@ -57,13 +57,17 @@ class Admission(msgspec.Struct, frozen=True, kw_only=True):
 
     def check(self, email: str) -> None:
         """Raises EmailDomainRefused."""
-        if self.domains and email.rpartition("@")[2].lower() not in {domain.lower() for domain in self.domains}:
-            wrong = FieldError(pointer="/email", code="domain", detail="No account can have an address there.")
+        if self.domains and email.rpartition("@")[2].lower() not in {
+            domain.lower() for domain in self.domains
+        }:
+            wrong = FieldError(
+                pointer="/email", code="domain", detail="No account can have an address there."
+            )
             raise EmailDomainRefused("This e-mail domain is not admitted.", errors=(wrong,))
 
 
 class Users:
-    def __init__(  # noqa: PLR0913 - the parts of an account, all named
+    def __init__(
         self,
         execute: Execute,
         claims: Claims,
@@ -75,17 +79,25 @@ class Users:
         new_password: Callable[[], str],
     ) -> None:
         self._execute, self._claims, self._accounts, self._hashing = execute, claims, accounts, hashing
-        self._policy, self._admission, self._new_id, self._new_password = policy, admission, new_id, new_password
+        self._policy, self._admission, self._new_id, self._new_password = (
+            policy,
+            admission,
+            new_id,
+            new_password,
+        )
 
-    async def register(self, command: RegisterUser, password: str, context: Context) -> Answer | DryRun:
+    async def register(
+        self, command: RegisterUser, password: str, *, request_id: str, origin: Origin | None
+    ) -> Answer | DryRun:
         """A stranger opens an account. Raises RegistrationClosed, PasswordRefused."""
         if not self._admission.open:
             raise RegistrationClosed("Accounts are opened by staff here.")
         self._admission.check(command.email)
         self._policy.check(password, pointer="/password", own=_own(command))
         user_id = self._new_id()
-        himself = msgspec.structs.replace(context, caller=Caller(actor=Actor(kind="user", id=user_id)))
-        return await self._add(user_id, command, himself, OWN, await self._hashing.hash(password))
+        himself = Caller(actor=Actor(kind="user", id=user_id))
+        context = Context(caller=himself, request_id=request_id, origin=origin)
+        return await self._add(user_id, command, context, OWN, await self._hashing.hash(password))
 
     async def create(self, command: RegisterUser, context: Context) -> Answer | DryRun:
         """By staff, with a temporary password that is shown once."""
@@ -97,7 +109,7 @@ class Users:
         need = Need(right="user:create")
         return await self._add(self._new_id(), command, context, need, password_hash, once=once)
 
-    async def _add(  # noqa: PLR0913
+    async def _add(
         self,
         user_id: UUID,
         command: RegisterUser,

@@ -1,4 +1,4 @@
-"""What every noun is made of: commands that ask, events that state, deciders that judge, and the envelope the store adds."""
+"""What every noun is made of: commands ask, events state, rules judge, and the store adds its envelope."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -103,7 +103,7 @@ class Metadata(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Stored(Struct, frozen=True, kw_only=True):
-    """An event as the log holds it. `position` is its dense place in the whole log, `version` in its stream; both start at 1.
+    """An event as the log holds it. `position` is its dense place in the log, `version` in its stream; both from 1.
 
     `state` and `meta` are the stored bytes, personal fields as ciphertext: what the audit log hashes and NATS carries.
     """
@@ -127,7 +127,7 @@ class Recorded(Stored, Generic[E], frozen=True, kw_only=True):
 
 @dataclass(frozen=True, kw_only=True)
 class Rules(Generic[S, C, E]):
-    """The decider of one noun. `decide` may refuse, `evolve` may not; `unknown` is what a stranger to the log is told."""
+    """The decider of one noun. `decide` may refuse, `evolve` may not; `unknown` is told of what is not there."""
 
     initial: S
     decide: Callable[[S, C], tuple[E, ...]]
@@ -155,7 +155,7 @@ class Claim(Struct, frozen=True, kw_only=True, tag=True):
 
 
 class Principal(Struct, frozen=True, kw_only=True, tag=True, omit_defaults=True):
-    """The stream is a user who may act so; what is UNSET stays. Every change makes cached access of his sessions stale."""
+    """The stream is a user who may act so; UNSET stays. Every change makes cached access of his sessions stale."""
 
     role: str | UnsetType = UNSET
     state: str | UnsetType = UNSET

@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import os
+import secrets
 import signal
 from base64 import b64decode
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -17,8 +18,9 @@ from psycopg_pool import AsyncConnectionPool
 
 from application.execute import Execute
 from application.organisation import Organisations
+from application.password import PasswordPolicy
 from application.session import Sessions
-from application.user import Users
+from application.user import Admission, Users
 from domain.shared import Event, Recorded
 from infrastructure.callers import SessionCallers
 from infrastructure.event_codec import EventCodec
@@ -42,6 +44,11 @@ _log = structlog.get_logger("bootstrap")
 
 def clock() -> datetime:
     return datetime.now(UTC)
+
+
+def new_password() -> str:
+    """A temporary password: 20 characters, 120 bits."""
+    return secrets.token_urlsafe(15)
 
 
 def wrapping_of(settings: Settings) -> Wrapping:
@@ -113,7 +120,16 @@ async def running(settings: Settings) -> AsyncIterator[System]:
         log=log,
         execute=execute,
         organisations=Organisations(execute, claims, new_id),
-        users=Users(execute, claims, new_id),
+        users=Users(
+            execute,
+            claims,
+            accounts,
+            passwords,
+            PasswordPolicy(),
+            Admission(open=settings.registration == "open", domains=settings.email_domains),
+            new_id,
+            new_password,
+        ),
         sessions=Sessions(
             execute,
             claims,

@@ -56,9 +56,9 @@ def event_classes() -> dict[str, type[Event]]:
     found: dict[str, type[Event]] = {}
     for module in modules("events"):
         for value in vars(module).values():
-            if isinstance(value, type) and issubclass(value, Event) and value.__module__ == module.__name__:
-                if found.setdefault(value.TOPIC, value) is not value:
-                    raise TypeError(f"two events carry the topic {value.TOPIC}")
+            here = isinstance(value, type) and value.__module__ == module.__name__
+            if here and issubclass(value, Event) and found.setdefault(value.TOPIC, value) is not value:
+                raise TypeError(f"two events carry the topic {value.TOPIC}")
     return found
 
 

@@ -14,7 +14,9 @@ def configure(log_format: str) -> None:
             structlog.processors.JSONRenderer(),
         ]
     else:  # plain tracebacks: the pretty ones print local variables, and a password may be one
-        last = [structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback)]
+        last = [
+            structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback)
+        ]
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,

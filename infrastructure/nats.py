@@ -20,6 +20,8 @@ STREAM = "EVENTS"
 APPENDED = "bell.append"
 """Rung after every commit of an append."""
 
+AGAIN_SECONDS = 1.0
+
 log = structlog.get_logger()
 
 
@@ -53,7 +55,6 @@ class Nats:
     ) -> None:
         if self._connecting is not None:
             await end(self._connecting)
-        await self.client.close()
 
     @property
     def connected(self) -> bool:
@@ -75,6 +76,19 @@ class Nats:
                 await self.client.publish(bell)
 
     async def _connect(self) -> None:
+        """A client that was refused, for its password say, closes for good without a word: then another one tries."""
+        while True:
+            self.client = Client()
+            connecting = asyncio.create_task(self._open())
+            try:
+                while not (self.client.is_closed or (connecting.done() and connecting.exception())):  # noqa: ASYNC110
+                    await asyncio.sleep(AGAIN_SECONDS)
+            finally:
+                await end(connecting)
+                await self.client.close()
+            log.error("nats.refused", error=repr(self.client.last_error))
+
+    async def _open(self) -> None:
         await self.client.connect(
             self._url,
             name=self._name,

@@ -1,9 +1,8 @@
 """PostgreSQL connections: how they are opened, what they may wait for, and the numbers of the advisory locks."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping
 from typing import Any, Generic, TypeVar
-
-import asyncio
 
 import psycopg
 from psycopg import AsyncConnection
@@ -111,7 +110,10 @@ class GroupRead(Generic[K, V]):
             if self._connection is None or self._connection.closed:
                 self._connection = await connect(self._url, name=self._name)
             found = await self._read(self._connection, list(batch))
-        except (*LOST, psycopg.errors.UndefinedTable) as problem:  # the table: its projector has not made it yet
+        except (
+            *LOST,
+            psycopg.errors.UndefinedTable,
+        ) as problem:  # the table: its projector has not made it yet
             await self._drop()
             _fail(batch.values(), Unavailable(str(problem)))
             return

@@ -1,4 +1,4 @@
-"""Group commit: whatever commands wait when the last transaction returns become the next one, with a verdict for each."""
+"""Group commit: whatever waits when the last transaction returns becomes the next one, with a verdict for each."""
 
 import asyncio
 import time
@@ -104,7 +104,7 @@ class Writer:
                     waiting.future.set_exception(Unavailable("shutting down"))
 
     def _next(self) -> list[_Waiting]:
-        """As many as fit; one that touches what an earlier one writes, or writes what it reads, waits for the next batch."""
+        """As many as fit; one that touches what an earlier one writes, or writes what it reads, waits a turn."""
         batch: list[_Waiting] = []
         aside: list[_Waiting] = []
         written: set[Hashable] = set()

@@ -38,10 +38,16 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
+@pytest.fixture(scope="session")
+def cluster() -> servers.Addresses:
+    """The server all databases are on; `servers.database(cluster)` makes one that lives longer than a test."""
+    return servers.Addresses(*os.environ[CLUSTER].split("\n"))
+
+
 @pytest.fixture
-def database() -> Iterator[servers.Addresses]:
+def database(cluster: servers.Addresses) -> Iterator[servers.Addresses]:
     """Migrated, empty, this test's alone."""
-    with servers.database(servers.Addresses(*os.environ[CLUSTER].split("\n"))) as made:
+    with servers.database(cluster) as made:
         yield made
 
 

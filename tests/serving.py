@@ -57,7 +57,7 @@ class Follower:
 
 
 class Following(httpx.ASGITransport):
-    """Brings every read model to the log's head before a GET, so that a test need not wait; unless `follows` is off."""
+    """Brings every read model to the log's head before a read, so that a test need not wait; unless `follows` is off."""
 
     follows = True
 
@@ -66,7 +66,7 @@ class Following(httpx.ASGITransport):
         self._follow = follow
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        if request.method == "GET" and self.follows:
+        if request.method in ("GET", "HEAD") and self.follows:
             await self._follow()
         return await super().handle_async_request(request)
 

@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 from litestar import Request, Router, delete, post
+from litestar.handlers import HTTPRouteHandler
 from litestar.params import JSONBody
 from msgspec import UNSET, Struct, UnsetType
 
@@ -47,7 +48,7 @@ class TokenPair(Struct, frozen=True, kw_only=True):
     refresh_token: str | UnsetType = UNSET
 
 
-def routes(sessions: Sessions, auth: Authenticate) -> list[Router]:
+def routes(sessions: Sessions, auth: Authenticate, registration: HTTPRouteHandler) -> list[Router]:
     async def anybody(request: Request[Any, Any, Any]) -> None:
         refuse_unknown_query(request)
 
@@ -91,7 +92,7 @@ def routes(sessions: Sessions, auth: Authenticate) -> list[Router]:
     return [
         Router(
             "/auth",
-            route_handlers=[sign_in, refresh],
+            route_handlers=[sign_in, refresh, registration],
             before_request=anybody,
             security=[{}],
             tags=["Authentication"],

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-
 from domain.organisation.events import Details
 from domain.shared import Command
 
@@ -12,7 +11,7 @@ class AddOrganisation(Details, Command, frozen=True, kw_only=True):
 
 
 class ChangeOrganisation(Command, frozen=True, kw_only=True):
-    """`changes` holds field names of Details with their new values; identifiers and addresses merge by member (RFC 7396)."""
+    """`changes`: field names of Details with their new values; identifiers and addresses merge by member (RFC 7396)."""
 
     changes: dict[str, Any]
 

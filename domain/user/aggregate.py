@@ -205,7 +205,7 @@ def reactivate(user: Someone, command: ReactivateUser) -> tuple[UserEvent, ...]:
 
 
 def outrank(by_role: str, role: str, *, strictly: bool = False) -> None:
-    """An administrator acts on all; others on nobody above them, and `strictly` on nobody beside them. Raises AboveYou."""
+    """Administrators act on all; others on nobody above them, `strictly` on nobody beside them. Raises AboveYou."""
     mine, his = RANK.get(by_role, 0), RANK[role]
     if mine >= RANK["admin"]:
         return
@@ -215,7 +215,9 @@ def outrank(by_role: str, role: str, *, strictly: bool = False) -> None:
 
 def evolve(user: User, event: UserEvent) -> User:
     if isinstance(event, UserRegistered):
-        fields = {name: getattr(event, name) for name in Account.__struct_fields__ if name != "avatar_file_id"}
+        fields = {
+            name: getattr(event, name) for name in Account.__struct_fields__ if name != "avatar_file_id"
+        }
         return Active(**fields)
     assert not isinstance(user, Nothing)
     match event:

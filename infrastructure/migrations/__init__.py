@@ -1,4 +1,4 @@
-"""Numbered SQL, applied once each, in order, under an advisory lock; then the application's role gets its least privileges."""
+"""Numbered SQL, applied once each, in order, under a lock; then the application's role gets its least privileges."""
 
 from importlib.resources import files
 
@@ -29,11 +29,16 @@ def migrate(owner_url: str, app_role: str) -> int:
     """Bring the database up to date; returns how many migrations ran. A second caller waits and finds nothing to do."""
     with psycopg.connect(owner_url) as connection:
         connection.execute("select pg_advisory_xact_lock(%s)", (LOCK,))
-        connection.execute("create table if not exists migrations (number int primary key, applied_at timestamptz not null default now())")
+        connection.execute(
+            "create table if not exists migrations"
+            " (number int primary key, applied_at timestamptz not null default now())"
+        )
         done = {number for (number,) in connection.execute("select number from migrations")}
         pending = [(number, text) for number, text in migrations() if number not in done]
         for number, text in pending:
             connection.execute(text.encode())
             connection.execute("insert into migrations (number) values (%s)", (number,))
-        connection.execute(sql.SQL(GRANTS).format(role=sql.Identifier(app_role)).as_string(connection).encode())
+        connection.execute(
+            sql.SQL(GRANTS).format(role=sql.Identifier(app_role)).as_string(connection).encode()
+        )
     return len(pending)

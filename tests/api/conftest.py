@@ -1,5 +1,6 @@
 """The API as its callers meet it, in this process."""
 
+import os
 from collections.abc import AsyncIterator
 
 import httpx
@@ -7,6 +8,7 @@ import pytest
 
 from tests import office as offices
 from tests import servers, serving
+from tests.conftest import CLUSTER
 
 
 @pytest.fixture
@@ -24,8 +26,8 @@ async def client(stranger: httpx.AsyncClient) -> httpx.AsyncClient:
 
 
 @pytest.fixture(scope="module")
-async def office(cluster: servers.Addresses, nats_server: servers.Nats) -> AsyncIterator[offices.Office]:
+async def office(nats_server: servers.Nats) -> AsyncIterator[offices.Office]:
     """One API for all tests of a module, which therefore speak of what they made themselves."""
-    with servers.database(cluster) as addresses:
+    with servers.database(servers.Addresses(*os.environ[CLUSTER].split("\n"))) as addresses:
         async with offices.opened(addresses, nats_server.url) as opened:
             yield opened

@@ -334,7 +334,7 @@ async def test_a_request_is_judged_in_one_order(office):
         assert await judged(office.stranger, at=f"{ABSENT}?x=1", body=bad) == (401, "missing_bearer_token")
         assert await judged(nobody.client, at=f"{ABSENT}?x=1", body=bad) == (400, "query.unknown_parameter")
         assert await judged(nobody.client, at=ABSENT, body=bad, **old) == (400, "body.invalid")
-        assert await judged(nobody.client, at=ABSENT, **{"Idempotency-Key": "é"}) == (
+        assert await judged(nobody.client, at=ABSENT, **{"Idempotency-Key": "a b"}) == (
             400,
             "idempotency_key_malformed",
         )
