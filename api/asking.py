@@ -56,11 +56,14 @@ def context(
 
 
 def _key(request: Asked, data: Any, key: str) -> Key:
-    """Scope: principal, method, path. Fingerprint: path, query and the body in canonical form."""
+    """Scope: principal, method, path. Fingerprint: path, query and the body in canonical form.
+
+    The key, which is not stored, salts the fingerprint: a body may be nothing but a password.
+    """
     scope: Any = request.scope
     place = f"{caller_of(request).actor.id}\n{request.method}\n{scope['path']}"
     body = msgspec.json.encode(msgspec.to_builtins(data), order="deterministic")
-    asked = b"\n".join((scope["path"].encode(), scope["query_string"], body))
+    asked = b"\n".join((key.encode(), scope["path"].encode(), scope["query_string"], body))
     return Key(digest=sha256(f"{place}\n{key}".encode()).digest(), fingerprint=sha256(asked).digest())
 
 

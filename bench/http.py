@@ -1,11 +1,14 @@
 """The whole path over real HTTP: granian, a real token, 64 connections; the client's own processor time told apart."""
 
 import asyncio
+import os
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 
 import httpx
 from msgspec import structs
@@ -17,6 +20,7 @@ from bench.machine import Machine, Meter
 from cli.migrate import apply
 from domain.organisation.events import Identifiers
 from infrastructure.bootstrap import ensure_admin
+from infrastructure.embedded.children import die_with_parent
 
 PART = "http"
 CONNECTIONS = 64
@@ -140,7 +144,11 @@ def _client_alone(plan: Plan) -> Figure:
 
 @contextmanager
 def _trivial() -> Iterator[int]:
-    server = subprocess.Popen([sys.executable, "-m", "bench.load", "trivial"], stdout=subprocess.PIPE)
+    server = subprocess.Popen(
+        [sys.executable, "-m", "bench.load", "trivial"],
+        stdout=subprocess.PIPE,
+        preexec_fn=partial(die_with_parent, signal.SIGTERM, os.getpid()),  # noqa: PLW1509 - no threads here
+    )
     try:
         assert server.stdout is not None
         yield int(server.stdout.readline())

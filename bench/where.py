@@ -5,13 +5,13 @@ import signal
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
 import msgspec
-import structlog
+import uvloop
 from rich.console import Console
 from rich.table import Table
 
@@ -20,6 +20,7 @@ from bench.companies import body, companies
 from bench.machine import Machine, cpu
 from cli.migrate import apply
 from infrastructure.bootstrap import ensure_admin
+from infrastructure.logging import configure
 
 CALLERS = 64
 SECONDS = 8.0
@@ -27,6 +28,7 @@ EVERY = 0.001
 """Seconds of processor time between two samples."""
 PROJECT = Path(__file__).parent.parent
 OUR_OWN = ("api", "application", "domain", "infrastructure", "projections")
+PACKAGES = ("asyncio", "json", "logging", "concurrent")
 Ask = Callable[[], Awaitable[int]]
 
 
@@ -34,9 +36,9 @@ def run(machine: Machine) -> None:
     """Prints a table of its own."""
     apply(machine.settings)
     asyncio.run(ensure_admin(machine.settings))
-    with Path("/dev/null").open("w") as nowhere:
-        structlog.configure(logger_factory=structlog.PrintLoggerFactory(nowhere))
-        asyncio.run(_run(machine))
+    with Path("/dev/null").open("w") as nowhere, redirect_stderr(nowhere):
+        configure(machine.settings.log_format)  # a line for each request is part of the cost
+        uvloop.run(_run(machine))
 
 
 async def _run(machine: Machine) -> None:
@@ -136,11 +138,9 @@ def _part(file: str) -> str:
         return path.parts[path.parts.index("site-packages") + 1]
     if path.is_relative_to(PROJECT) and path.relative_to(PROJECT).parts[0] in OUR_OWN:
         return str(path.relative_to(PROJECT))
-    return (
-        "bench"
-        if path.is_relative_to(PROJECT)
-        else f"Python's {path.parent.stem if path.parent.stem != 'python3' else path.stem}"
-    )
+    if path.is_relative_to(PROJECT):
+        return "bench"
+    return f"Python's {path.parent.name if path.parent.name in PACKAGES else path.stem}"
 
 
 def _show(samples: Counter[tuple[str, str]], each: float, database: float) -> None:

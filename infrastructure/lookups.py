@@ -1,5 +1,8 @@
 """Coalesced look-ups by key: claims, accounts, and single records of the read models."""
 
+import asyncio
+from collections.abc import Collection
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -67,13 +70,19 @@ class AccountLookup:
     def __init__(self, url: str) -> None:
         self._accounts = GroupRead(url, _accounts, name="chancery accounts")
         self._sessions = GroupRead(url, _sessions, name="chancery sessions")
-        self.runs = (self._accounts.run, self._sessions.run)
+        self._used = GroupRead(url, _used, name="chancery session use")
+        self.runs = (self._accounts.run, self._sessions.run, self._used.run)
 
     async def account(self, user_id: UUID) -> Account | None:
         return await self._accounts(user_id)
 
     async def sessions(self, user_id: UUID) -> frozenset[UUID]:
         return await self._sessions(user_id) or frozenset()
+
+    async def last_used(self, session_ids: Collection[UUID]) -> dict[UUID, datetime]:
+        """When each session last got a new access token by a refresh token, or its first one."""
+        found = await asyncio.gather(*map(self._used, session_ids))
+        return {key: at for key, at in zip(session_ids, found, strict=True) if at is not None}
 
 
 async def _owners(
@@ -99,6 +108,13 @@ async def _accounts(connection: AsyncConnection[Any], ids: list[UUID]) -> dict[U
         user_id: Account(user_id=user_id, password_hash=password_hash, state=state)
         for user_id, password_hash, state in await cursor.fetchall()
     }
+
+
+async def _used(connection: AsyncConnection[Any], ids: list[UUID]) -> dict[UUID, datetime]:
+    cursor = await connection.execute(
+        "select session_id, rotated_at from refreshes where session_id = any(%s)", (ids,), prepare=True
+    )
+    return dict(await cursor.fetchall())
 
 
 async def _sessions(connection: AsyncConnection[Any], ids: list[UUID]) -> dict[UUID, frozenset[UUID]]:

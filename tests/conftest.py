@@ -4,15 +4,13 @@ import os
 import shutil
 import signal
 from collections.abc import Iterator
-from pathlib import Path
-from uuid import uuid4
 
 import pytest
 
 from infrastructure.embedded.children import die_with_parent
 from tests import servers
 
-CLUSTER, FOLDER = "TESTS_CLUSTER", "TESTS_FOLDER"
+CLUSTER = "TESTS_CLUSTER"
 """How xdist workers are told; not CHANCERY_..., since the product refuses settings that it does not know."""
 
 
@@ -25,12 +23,7 @@ def pytest_configure(config: pytest.Config) -> None:
         config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
         cluster = servers.Cluster(folder / "postgres")
         config.add_cleanup(cluster.stop)
-        os.environ[CLUSTER], os.environ[FOLDER] = "\n".join(cluster.addresses), str(folder)
-
-
-def place(name: str) -> Path:
-    """Where a server may keep its data: in the folder of the run, which goes away as a whole."""
-    return Path(os.environ[FOLDER]) / f"{name}-{uuid4().hex[:8]}"
+        os.environ[CLUSTER] = "\n".join(cluster.addresses)
 
 
 @pytest.fixture(scope="session")
@@ -66,18 +59,18 @@ def owner_dsn(database: servers.Addresses) -> str:
 @pytest.fixture(scope="module")
 def nats_server() -> Iterator[servers.Nats]:
     """A JetStream server of this module: `.url`, `.relay_url`, `.kill()`, `.start()`, `.restart()`, `.wipe()`."""
-    server = servers.Nats(place("nats"))
+    server = servers.Nats(servers.place("nats"))
     yield server
     server.stop()
 
 
 @pytest.fixture(scope="session")
 def redis_url() -> Iterator[str]:
-    with servers.redis(place("redis")) as url:
+    with servers.redis(servers.place("redis")) as url:
         yield url
 
 
 @pytest.fixture(scope="session")
 def object_store() -> Iterator[servers.ObjectStore]:
-    with servers.object_store(place("s3")) as store:
+    with servers.object_store(servers.place("s3")) as store:
         yield store

@@ -27,7 +27,7 @@ from infrastructure.migrations import migrate
 
 TEMPLATE = "chancery_template"
 BUCKET = "chancery"
-PREFIX = "chancery-tests-"
+PREFIX, FOLDER = "chancery-tests-", "TESTS_FOLDER"
 ROOM = 1 << 30
 """Bytes that must be free in shared memory for the data to live there, where fsync costs nothing and so stays on."""
 
@@ -49,7 +49,13 @@ def run_folder() -> Path:
     folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=place))
     fcntl.flock(os.open(folder, os.O_RDONLY), fcntl.LOCK_EX)
     folder.chmod(0o711)  # PostgreSQL runs as somebody else when we are root
+    os.environ[FOLDER] = str(folder)
     return folder
+
+
+def place(name: str) -> Path:
+    """Where a server may keep its data: in the folder of the run, which goes away as a whole."""
+    return Path(os.environ[FOLDER]) / f"{name}-{uuid4().hex[:8]}"
 
 
 class Cluster:

@@ -27,24 +27,31 @@ class Chancery:
     log: Path
     child: Child
 
-    def client(self, **options: object) -> httpx.Client:
-        return httpx.Client(base_url=f"{self.url}/api/v1", timeout=30, **options)
+    def client(self) -> httpx.Client:
+        """Of somebody who has not signed in."""
+        return httpx.Client(base_url=f"{self.url}/api/v1", timeout=30)
 
-    def signed_in(self) -> httpx.Client:
-        client = self.client()
-        answer = client.post("/auth/login", json={"login": ADMIN, "password": PASSWORD}).raise_for_status()
-        client.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
-        return client
+    @contextmanager
+    def signed_in(self) -> Iterator[httpx.Client]:
+        """A client of the administrator."""
+        with self.client() as client:
+            answer = client.post("/auth/login", json={"login": ADMIN, "password": PASSWORD})
+            client.headers["Authorization"] = f"Bearer {answer.raise_for_status().json()['access_token']}"
+            yield client
 
     def pid(self, name: str) -> int:
-        """Of `chancery <name>`: serve, work or jobs."""
-        return int((self.data_dir / "run" / f"{name}.pid").read_text().split()[0])
+        """Of `chancery <name>`: serve, work or jobs; 0 while it is not there."""
+        note = self.data_dir / "run" / f"{name}.pid"
+        try:
+            return int(note.read_text().split()[0])
+        except (FileNotFoundError, IndexError):
+            return 0
 
     def kill(self, name: str) -> None:
         """kill -9 of one of its processes; returns when another one has taken its place."""
         old = self.pid(name)
         end(old, signal.SIGKILL)
-        assert wait_until(lambda: self.pid(name) != old, START)
+        assert wait_until(lambda: self.pid(name) not in (0, old), START)
 
 
 @contextmanager

@@ -8,6 +8,7 @@ import psycopg
 import pytest
 
 from infrastructure.nats import APPENDED, projected
+from infrastructure.tail import Tail
 from projections.leaf import stored_of
 from tests.flow import Tally, append, workers
 from workers import checkpoint
@@ -148,6 +149,19 @@ async def test_events_delivered_twice_are_applied_once(flow, dsn):
         tail._waiting.append(stored)
     tail._more.set()
     await flow.until(lambda: right(flow))
+
+
+async def test_a_hole_in_what_was_fetched_ahead_is_never_stepped_over(flow, dsn):
+    append(dsn, 10)
+    tail = Tail(flow.nats)
+    events = await flow.log.read(0, 10)
+    tail._waiting.extend([*events[:3], *events[4:]])
+    assert tail.take(0, 500) == events[:3]
+    assert tail.take(3, 500) == []
+    assert tail.ahead
+    assert tail.take(4, 2) == events[4:6]
+    assert tail.take(6, 500) == events[6:]
+    assert not tail.ahead
 
 
 async def test_two_workers_of_one_projection_apply_nothing_twice(flow, dsn, nats_server):

@@ -73,7 +73,8 @@ async def test_a_wiped_server_is_filled_again(flow, dsn, nats_server):
     await flow.until(lambda: published(flow))
 
 
-async def test_a_deleted_stream_is_made_again_without_a_new_event(flow, dsn):
+async def test_a_deleted_stream_is_made_again_without_a_new_event(flow, dsn, monkeypatch):
+    monkeypatch.setattr("workers.relay.LOOK_SECONDS", 0.2)
     append(dsn, 40)
     flow.relay()
     await flow.until(lambda: published(flow))
@@ -113,6 +114,25 @@ async def test_two_relays_publish_nothing_twice(flow, dsn, nats_server):
         await flow.until(lambda: published(flow))
         state = (await flow.nats.stream.stream_info("EVENTS")).state
         assert state.messages == 500
+
+
+async def test_a_relay_without_the_role_publishes_nothing_twice(flow, dsn, nats_server, monkeypatch):
+    """Locks only save work: the server alone must refuse. Here both believe that they are the one."""
+
+    async def taken(*_: object) -> bool:
+        return True
+
+    monkeypatch.setattr("infrastructure.role._take", taken)
+    async with workers(dsn, nats_server) as other:
+        for _ in range(10):
+            append(dsn, 50)
+        flow.relay()
+        other.relay()
+        for _ in range(10):
+            append(dsn, 50)
+            await asyncio.sleep(0)
+        await flow.until(lambda: published(flow))
+        assert (await flow.nats.stream.stream_info("EVENTS")).state.messages == 1000
 
 
 async def test_the_next_relay_takes_over_when_the_connection_of_the_first_is_cut(

@@ -1,0 +1,83 @@
+"""What can happen to a contract."""
+
+from datetime import date, datetime
+from typing import ClassVar
+from uuid import UUID
+
+from msgspec import UNSET, Struct, UnsetType
+
+from domain.money import Money
+from domain.shared import Event
+
+
+class Terms(Struct, frozen=True, kw_only=True):
+    """What is agreed, with whom. `kind` is `sale`, which has an amount, or `cooperation`, which has none."""
+
+    kind: str
+    organisation_id: UUID
+    contact_id: UUID | None = None
+    custom_id: str | None = None
+    title: str | None = None
+    amount: Money | None = None
+    due_on: date | None = None
+
+
+class ContractDrafted(Terms, Event, frozen=True, kw_only=True, omit_defaults=True):
+    """`account_manager_id`: who managed the organisation at that time, else the drafter."""
+
+    TOPIC: ClassVar[str] = "contract.drafted.v1"
+
+    drafted_by: UUID | None = None
+    account_manager_id: UUID | None = None
+
+
+class ContractChanged(Event, frozen=True, kw_only=True, omit_defaults=True):
+    """Only what changed stands here, each with its new value; None: cleared."""
+
+    TOPIC: ClassVar[str] = "contract.changed.v1"
+
+    kind: str | UnsetType = UNSET
+    organisation_id: UUID | UnsetType = UNSET
+    contact_id: UUID | None | UnsetType = UNSET
+    custom_id: str | None | UnsetType = UNSET
+    title: str | None | UnsetType = UNSET
+    amount: Money | None | UnsetType = UNSET
+    due_on: date | None | UnsetType = UNSET
+    account_manager_id: UUID | None | UnsetType = UNSET
+
+
+class ContractSigned(Event, frozen=True, kw_only=True, omit_defaults=True):
+    """`document_sha256`: of the contract as version `signed_version` had it, see domain/contract/document.py."""
+
+    TOPIC: ClassVar[str] = "contract.signed.v1"
+
+    signed_by: UUID
+    signed_at: datetime
+    signed_version: int
+    document_sha256: str
+
+
+class ContractAmended(Event, frozen=True, kw_only=True, omit_defaults=True):
+    """A signed amount is another one from now on."""
+
+    TOPIC: ClassVar[str] = "contract.amended.v1"
+
+    amount: Money
+    reason: str
+
+
+class ContractCanceled(Event, frozen=True, kw_only=True, omit_defaults=True):
+    TOPIC: ClassVar[str] = "contract.canceled.v1"
+
+    reason: str
+
+
+class ContractArchived(Event, frozen=True, kw_only=True, omit_defaults=True):
+    TOPIC: ClassVar[str] = "contract.archived.v1"
+
+    reason: str | None = None
+
+
+ContractEvent = (
+    ContractDrafted | ContractChanged | ContractSigned | ContractAmended | ContractCanceled | ContractArchived
+)

@@ -1,0 +1,41 @@
+"""What a contract keeps for itself: its custom id, and who answers for it."""
+
+from typing import assert_never
+from uuid import UUID
+
+from msgspec import UnsetType
+
+from domain.contract.events import (
+    ContractAmended,
+    ContractArchived,
+    ContractCanceled,
+    ContractChanged,
+    ContractDrafted,
+    ContractEvent,
+    ContractSigned,
+)
+from domain.shared import Claim, Guard, Responsible
+
+CUSTOM_ID = "contract.custom_id"
+
+
+def guards(stream_id: UUID, event: ContractEvent) -> tuple[Guard, ...]:  # noqa: ARG001 - nothing names the stream
+    """Whatever becomes of a contract, it keeps its custom id: what one name meant once it means for ever."""
+    match event:
+        case ContractDrafted():
+            return custom_id(event.custom_id), Responsible(user_id=event.account_manager_id)
+        case ContractChanged():
+            kept: list[Guard] = []
+            if not isinstance(event.custom_id, UnsetType):
+                kept.append(custom_id(event.custom_id))
+            if not isinstance(event.account_manager_id, UnsetType):
+                kept.append(Responsible(user_id=event.account_manager_id))
+            return tuple(kept)
+        case ContractSigned() | ContractAmended() | ContractCanceled() | ContractArchived():
+            return ()
+        case _:
+            assert_never(event)
+
+
+def custom_id(text: str | None) -> Claim:
+    return Claim(kind=CUSTOM_ID, values=() if text is None else (text.lower(),))

@@ -1,0 +1,178 @@
+"""A user's three questions for each command: what follows, who is refused, and when nothing changes."""
+
+import pytest
+
+from domain.user.aggregate import (
+    USER,
+    AboveYou,
+    EmailTaken,
+    UserIsBlocked,
+    UserIsDeactivated,
+    UserUnknown,
+)
+from domain.user.commands import (
+    BlockUser,
+    ChangePassword,
+    ChangeRole,
+    ChangeUser,
+    DeactivateUser,
+    ReactivateUser,
+    RegisterUser,
+    ResetPassword,
+    SignOutEverywhere,
+    UnblockUser,
+)
+from domain.user.events import (
+    UserBlocked,
+    UserChanged,
+    UserDeactivated,
+    UserPasswordChanged,
+    UserPasswordReset,
+    UserReactivated,
+    UserRegistered,
+    UserRoleChanged,
+    UserSignedOut,
+    UserUnblocked,
+)
+from tests.scenario import given
+
+ANNA = UserRegistered(email="anna@example.org", first_name="Anna", last_name="Berg", role="user")
+BOSS = UserRegistered(email="boss@example.org", first_name="Boss", role="admin")
+BLOCKED, GONE = UserBlocked(reason="left"), UserDeactivated()
+
+
+def test_a_user_is_registered_as_asked():
+    asked = RegisterUser(email="anna@example.org", first_name="Anna", last_name="Berg", role="user")
+    given(USER).when(asked).then(ANNA)
+
+
+def test_an_account_is_opened_once():
+    given(USER, ANNA).when(RegisterUser(email="x@example.org", role="user")).then_refused(EmailTaken)
+
+
+def test_nobody_makes_a_colleague_above_himself():
+    asked = RegisterUser(email="x@example.org", role="admin", by_role="moderator")
+    given(USER).when(asked).then_refused(AboveYou)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ChangeUser(changes={}),
+        ChangePassword(),
+        ResetPassword(by_role="admin"),
+        ChangeRole(role="user", by_role="admin"),
+        BlockUser(reason="r", by_role="admin"),
+        UnblockUser(by_role="admin"),
+        DeactivateUser(),
+        ReactivateUser(by_role="admin"),
+        SignOutEverywhere(),
+    ],
+)
+def test_who_is_not_there_is_unknown(command):
+    given(USER).when(command).then_refused(UserUnknown)
+
+
+def test_only_what_changed_is_told():
+    asked = ChangeUser(changes={"first_name": "Anna", "phone": "+33 1 40", "patronymic": None})
+    given(USER, ANNA).when(asked).then(UserChanged(phone="+33 1 40"))
+
+
+def test_the_same_profile_again_changes_nothing():
+    given(USER, ANNA).when(ChangeUser(changes={"last_name": "Berg"})).then_nothing()
+
+
+def test_a_cleared_field_is_told_as_none():
+    asked = ChangeUser(changes={"last_name": None})
+    given(USER, ANNA).when(asked).then(UserChanged(last_name=None))
+
+
+def test_a_password_change_keeps_the_session_it_came_from():
+    given(USER, ANNA).when(ChangePassword()).then(UserPasswordChanged())
+
+
+def test_staff_resets_a_password():
+    given(USER, ANNA).when(ResetPassword(by_role="moderator")).then(UserPasswordReset())
+
+
+@pytest.mark.parametrize("role", ["moderator", "admin"])
+def test_a_moderator_resets_passwords_below_himself_only(role):
+    target = UserRegistered(email="m@example.org", role=role)
+    given(USER, target).when(ResetPassword(by_role="moderator")).then_refused(AboveYou)
+
+
+def test_a_role_is_changed():
+    given(USER, ANNA).when(ChangeRole(role="moderator", by_role="admin")).then(UserRoleChanged(role="moderator"))
+
+
+def test_the_role_of_a_blocked_user_changes_without_letting_him_in():
+    asked = ChangeRole(role="admin", by_role="admin")
+    given(USER, ANNA, BLOCKED).when(asked).then(UserRoleChanged(role="admin", active=False))
+
+
+def test_the_same_role_again_changes_nothing():
+    given(USER, ANNA).when(ChangeRole(role="user", by_role="admin")).then_nothing()
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ChangeUser(changes={"first_name": "X"}, by_role="moderator"),
+        ChangeRole(role="user", by_role="moderator"),
+        BlockUser(reason="r", by_role="moderator"),
+        UnblockUser(by_role="moderator"),
+        DeactivateUser(by_role="moderator"),
+        ReactivateUser(by_role="moderator"),
+        ResetPassword(by_role="user"),
+    ],
+)
+def test_a_moderator_never_touches_an_administrator(command):
+    given(USER, BOSS).when(command).then_refused(AboveYou)
+
+
+def test_a_moderator_makes_nobody_an_administrator():
+    given(USER, ANNA).when(ChangeRole(role="admin", by_role="moderator")).then_refused(AboveYou)
+
+
+def test_a_user_is_blocked_with_the_reason():
+    given(USER, ANNA).when(BlockUser(reason="left", by_role="admin")).then(BLOCKED)
+
+
+def test_a_block_twice_changes_nothing():
+    given(USER, ANNA, BLOCKED).when(BlockUser(reason="again", by_role="admin")).then_nothing()
+
+
+def test_a_deactivated_account_is_not_blocked():
+    given(USER, ANNA, GONE).when(BlockUser(reason="r", by_role="admin")).then_refused(UserIsDeactivated)
+
+
+def test_an_unblock_restores_the_role_of_before():
+    given(USER, BOSS, BLOCKED).when(UnblockUser(by_role="admin")).then(UserUnblocked(role="admin"))
+
+
+def test_an_unblock_of_nobody_blocked_changes_nothing():
+    given(USER, ANNA).when(UnblockUser(by_role="admin")).then_nothing()
+
+
+def test_a_user_leaves_himself_whatever_his_role():
+    given(USER, BOSS).when(DeactivateUser()).then(GONE)
+
+
+def test_leaving_twice_changes_nothing():
+    given(USER, ANNA, GONE).when(DeactivateUser()).then_nothing()
+
+
+def test_a_deactivated_account_is_opened_again():
+    given(USER, ANNA, GONE).when(ReactivateUser(by_role="admin")).then(UserReactivated(role="user"))
+
+
+def test_an_active_account_needs_no_reactivation():
+    given(USER, ANNA).when(ReactivateUser(by_role="admin")).then_nothing()
+
+
+def test_a_blocked_account_is_unblocked_not_reactivated():
+    given(USER, ANNA, BLOCKED).when(ReactivateUser(by_role="admin")).then_refused(UserIsBlocked)
+
+
+def test_all_sessions_end_at_once():
+    given(USER, ANNA).when(SignOutEverywhere()).then(UserSignedOut())
