@@ -109,10 +109,18 @@ def etag(version: int, body: bytes) -> str:
 
 
 def record(
-    body: bytes, version: int, projection_position: int, if_none_match: str | None = None
+    body: bytes,
+    version: int,
+    projection_position: int,
+    if_none_match: str | None = None,
+    *,
+    identity: bytes | None = None,
 ) -> Answer[Any]:
-    """One record, or 304 when the caller holds these very bytes (RFC 9110 13.1.2, weak comparison)."""
-    tag = etag(version, body)
+    """One record, or 304 when the caller holds these very bytes (RFC 9110 13.1.2, weak comparison).
+
+    `identity`: what is hashed instead, where the body also says when it was asked for.
+    """
+    tag = etag(version, body if identity is None else identity)
     headers: list[Header] = [(b"etag", tag.encode()), (b"x-projection-position", b"%d" % projection_position)]
     if if_none_match is not None and _names(if_none_match, tag):
         return Answer(304, b"", headers)

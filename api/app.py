@@ -13,7 +13,9 @@ from api import (
 from api.arrival import Receive, Scope, Send
 from api.auth import Authenticate, InvalidBearerToken, MissingBearerToken
 from api.body import BodyRequest, StrictBody
+from api.commands import contract as contract_commands
 from api.commands import me as me_commands
+from api.commands import grant as grant_commands
 from api.commands import organisation as organisation_commands
 from api.commands import session as session_commands
 from api.commands import user as user_commands
@@ -24,15 +26,21 @@ from api.errors import on_error
 from api.lists import Lists
 from api.openapi import config
 from api.queries import audit as audit_queries
+from api.queries import contract as contract_queries
+from api.queries import grant as grant_queries
 from api.queries import organisation as organisation_queries
+from api.queries import permission as permission_queries
 from api.queries import session as session_queries
 from api.queries import user as user_queries
 from api.queries.past import Past
 from api.queries.records import Records, Sight
+from api.refs import Refs
 from infrastructure.bootstrap import System, clock, running
 from infrastructure.logging import configure
 from infrastructure.settings import Settings, load
 from infrastructure.tokens import InvalidToken
+from projections.contract import CONTRACTS
+from projections.grant import GRANTS
 from projections.organisation import ORGANISATIONS
 from projections.projection import Fold, discover
 from projections.user import USERS
@@ -41,11 +49,14 @@ from projections.user import USERS
 def create_app(system: System) -> Litestar:
     """Every route, wired by hand, read top to bottom."""
     auth = Authenticate(system.tokens, system.callers, InvalidToken)
+    refs = Refs(system.claims)
     commands = Router(
         "/",
         route_handlers=[
+            contract_commands.routes(system.contracts, refs),
             organisation_commands.routes(system.organisations),
             user_commands.routes(system.users),
+            grant_commands.routes(system.grants),
             me_commands.routes(system.users),
         ],
         before_request=auth.for_command,
@@ -54,10 +65,15 @@ def create_app(system: System) -> Litestar:
     queries = Router(
         "/",
         route_handlers=[
+            contract_queries.routes(
+                _records(system, CONTRACTS, contract_queries.ContractSight(clock)), pages, refs, clock
+            ),
             organisation_queries.routes(
                 _records(system, ORGANISATIONS, organisation_queries.OrganisationSight(clock)), pages, clock
             ),
             user_queries.routes(_records(system, USERS, user_queries.UserSight(clock)), pages, clock),
+            grant_queries.routes(_records(system, GRANTS, grant_queries.GrantSight(clock)), pages, clock),
+            permission_queries.routes(system.permissions, system),
             session_queries.routes(pages, system.accounts),
             audit_queries.routes(system, pages, clock),
         ],

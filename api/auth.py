@@ -100,4 +100,4 @@ def origin_of(request: Request[Any, Any, Any]) -> Origin:
 
 def _allowed_before_change(request: Request[Any, Any, Any]) -> bool:
     template: Any = request.scope["path_template"]
-    return str(template).startswith(("/api/v1/me", "/api/v1/auth/"))
+    return template in ("/api/v1/me", "/api/v1/me/password") or str(template).startswith("/api/v1/auth/")

@@ -35,6 +35,12 @@ def status_of(kind: Kind) -> int:
             return 422
         case Kind.HELD:
             return 423
+        case Kind.WRONG_REFERENCE:
+            return 400
+        case Kind.TOO_LARGE:
+            return 413
+        case Kind.UNSUPPORTED:
+            return 415
     assert_never(kind)
 
 

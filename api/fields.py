@@ -10,6 +10,7 @@ T = TypeVar("T")
 
 END = r"(?![\s\S])"
 """The end of the text in Python and JSON Schema alike: `$` lets a newline through, `\\Z` is Python's."""
+_UUID = "[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}"
 
 
 class Verbatim:
@@ -42,9 +43,9 @@ Identifier = Annotated[str, Meta(min_length=1, max_length=120, examples=["732829
 CustomId = Annotated[
     str,
     Meta(
-        pattern=rf"^[A-Za-z0-9][A-Za-z0-9._-]{{0,119}}{END}",
+        pattern=rf"^(?!{_UUID}{END})[A-Za-z0-9][A-Za-z0-9._-]{{0,119}}{END}",
         examples=["north-site.2026"],
-        description="letters, digits, dots, underscores and hyphens, at most 120",
+        description="letters, digits, dots, underscores and hyphens, at most 120, and no UUID",
     ),
 ]
 Email = Annotated[

@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 from typing import Any, ClassVar
 from uuid import UUID
 
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
 from domain.shared import Actor
 
@@ -38,11 +38,21 @@ class Caller(Struct, frozen=True, kw_only=True):
     rights: tuple[Right, ...] = ()
 
 
+class Passing(Struct, frozen=True, kw_only=True):
+    """A right given to somebody, who will hold it `until` then (None: for ever), or taken away (UNSET)."""
+
+    right: str
+    scope_type: str
+    scope_id: str
+    until: datetime | None | UnsetType = UNSET
+
+
 class Resource(Struct, frozen=True, kw_only=True):
-    """The record a right is asked for, as scopes see it."""
+    """The record a right is asked for, as scopes see it. `passing`: what the command passes on, too."""
 
     scopes: frozenset[tuple[str, str]] = frozenset()
     responsible_ids: frozenset[UUID] = frozenset()
+    passing: Passing | None = None
 
 
 ANYTHING = Resource()
@@ -57,10 +67,14 @@ class Need(Struct, frozen=True, kw_only=True):
 
 
 class Authority(Struct, frozen=True, kw_only=True):
-    """On what the caller relied: `role:<name>` or a grant's id; it stands in the event."""
+    """On what the caller relied: `role:<name>` or a grant's id; it stands in the event.
+
+    `terms_of`: rights whose very terms it rests on; append judges those again, too.
+    """
 
     allowed_by: str
     grant_id: UUID | None = None
+    terms_of: tuple[Right, ...] = ()
 
 
 class AccessError(Exception):
@@ -158,6 +172,37 @@ def require(caller: Caller, right: str, now: datetime, resource: Resource = ANYT
     if authority is None:
         raise Forbidden(f"This needs the right {right}.", required=right)
     return authority
+
+
+def require_passing(caller: Caller, authority: Authority, passing: Passing, now: datetime) -> Authority:
+    """Who may give and take rights does so with those alone that he holds himself, grantable, in the same scope or
+    everywhere, and at least as long. Answers the grant that is passed on; raises Forbidden.
+    """
+    if caller.role in ("admin", SYSTEM_ROLE):
+        return authority
+    for held in caller.rights:
+        if (
+            held.grantable
+            and f"{held.module}:{held.action}" == passing.right
+            and in_force(held, now)
+            and encloses(held, passing)
+        ):
+            also = tuple(right for right in caller.rights if right.grant_id == authority.grant_id)
+            return Authority(allowed_by=str(held.grant_id), grant_id=held.grant_id, terms_of=(held, *also))
+    raise Forbidden(
+        f"Only who holds {passing.right} in this scope himself, grantable and as long, passes it on or takes it away.",
+        required=passing.right,
+    )
+
+
+def encloses(held: Right, passing: Passing) -> bool:
+    """Whether nothing of what is passed on lies outside of what is held: neither in scope nor in time."""
+    inside = ("global", "*"), (passing.scope_type, passing.scope_id)
+    if (held.scope_type, held.scope_id) not in inside:
+        return False
+    if held.expires_at is None or isinstance(passing.until, UnsetType):
+        return True
+    return passing.until is not None and passing.until <= held.expires_at
 
 
 def require_proof(caller: Caller, now: datetime) -> None:

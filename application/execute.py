@@ -17,6 +17,7 @@ from application.access import (
     Resource,
     may,
     require,
+    require_passing,
     require_proof,
 )
 from application.ports import (
@@ -38,6 +39,7 @@ from application.ports import (
     StaleAccess,
     VersionConflict,
 )
+from domain.grant.guards import STANDING, standing
 from domain.shared import DomainError, Event, Kind, Metadata, Origin, Rules
 
 S = TypeVar("S")
@@ -129,6 +131,7 @@ class Execute:
                 )
                 events = rules.decide(loaded.state, command)
                 reliance = NOTHING_ELSE if relies is None or not events else await relies()
+                reliance = _as_judged(reliance, authority)
             except (DomainError, AccessError, VersionMismatch):
                 if loaded.fresh and sure:
                     raise
@@ -179,8 +182,10 @@ class Execute:
                     return answer
                 case StaleAccess():
                     context, sure = await self._renewed(context), True
-                case VersionConflict() | Moved():
+                case VersionConflict():
                     fresh = True
+                case Moved():
+                    context, fresh, sure = await self._renewed(context), True, True
                 case ClaimTaken():
                     raise (taken or _unexpected)(verdict)
                 case NoneLeft():
@@ -212,6 +217,8 @@ class Execute:
         authority = (
             Authority(allowed_by="self") if need.right is None else require(caller, need.right, now, about)
         )
+        if about.passing is not None:
+            authority = require_passing(caller, authority, about.passing, now)
         if need.step_up and not context.dry_run:
             require_proof(caller, now)
         if context.if_match is not None and context.if_match != loaded.version:
@@ -237,6 +244,21 @@ def _without_secrets(extra: dict[str, Any] | None, once: dict[str, Any] | None) 
     if not once:
         return extra or {}
     return {**(extra or {}), **dict.fromkeys(once), "shown_once": True}
+
+
+def _as_judged(reliance: Reliance, authority: Authority) -> Reliance:
+    """With the terms of those rights that must stand unchanged."""
+    if not authority.terms_of:
+        return reliance
+    terms = tuple(
+        (
+            STANDING,
+            standing(right.grant_id, right.not_before, right.expires_at, grantable=right.grantable),
+            right.grant_id,
+        )
+        for right in authority.terms_of
+    )
+    return structs.replace(reliance, require=(*reliance.require, *terms))
 
 
 def _metadata(context: Context, authority: Authority) -> Metadata:

@@ -25,6 +25,7 @@ def main(names: list[str]) -> int:
         print(f"there is no part {', '.join(sorted(unknown))}, only {', '.join(PARTS)}", file=sys.stderr)
         return 2
     figures: list[Figure] = []
+    described = ""
     with Load() as load:
         for name in names or PARTS:
             with machine() as servers:

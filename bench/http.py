@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from functools import partial
 
@@ -143,7 +143,7 @@ def _client_alone(plan: Plan) -> Figure:
 
 
 @contextmanager
-def _trivial() -> Iterator[int]:
+def _trivial() -> Generator[int]:
     server = subprocess.Popen(
         [sys.executable, "-m", "bench.load", "trivial"],
         stdout=subprocess.PIPE,

@@ -4,7 +4,7 @@ import contextlib
 import queue
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import parse_qs, urlsplit
 
@@ -29,7 +29,7 @@ def address(url: str) -> tuple[str, str, str, str]:
 
 
 @contextlib.contextmanager
-def recorder(url: str, threads: int) -> Iterator[Recorder]:
+def recorder(url: str, threads: int) -> Generator[Recorder]:
     """With a connection for each thread; POSTGRES_ENABLE_DB_FUNCTIONS stays off: with it events get lost."""
     dbname, host, user, password = address(url)
     datastore = PostgresDatastore(dbname, host, 5432, user, password, pool_size=threads)

@@ -6,7 +6,7 @@ import platform
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from importlib.metadata import version
 from pathlib import Path
 from typing import NamedTuple, Self
@@ -50,7 +50,7 @@ class Machine:
         return found
 
     @contextlib.contextmanager
-    def program(self, name: str) -> Iterator[Child]:
+    def program(self, name: str) -> Generator[Child]:
         """`chancery <name>` as a process of its own, its lines in a file."""
         folder = self._stack.folder
         child = Child(name, folder.run, log=folder.logs / f"{name}.log")
@@ -81,7 +81,7 @@ class Machine:
 
 
 @contextlib.contextmanager
-def machine() -> Iterator[Machine]:
+def machine() -> Generator[Machine]:
     """Runs until the block ends; nothing of it is in shared memory, where fsync costs nothing."""
     with tempfile.TemporaryDirectory(prefix="chancery-bench-", dir=_disk()) as place:
         Path(place).chmod(0o711)

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
@@ -28,7 +28,7 @@ class _Known:
 
 
 @contextlib.asynccontextmanager
-async def write_path(database: Database) -> AsyncIterator[Execute]:
+async def write_path(database: Database) -> AsyncGenerator[Execute]:
     """Everything in: rights, claims, sealed metadata, verdicts."""
     wrapping, codec = Wrapping(os.urandom(32)), EventCodec()
     async with await open_pool(database.app, size=4) as pool:
@@ -51,6 +51,11 @@ def signed_in(database: Database) -> Context:
     user, session, grant = uuid4(), uuid4(), uuid4()
     with psycopg.connect(database.admin) as admin:
         admin.execute(
+            "insert into principals (user_id, role, state, must_change_password)"
+            " values (%s, 'user', 'active', false)",
+            (user,),
+        )
+        admin.execute(
             "insert into sessions (session_id, user_id, proved_at, expires_at) values (%s, %s, now(), %s)",
             (session, user, datetime.now(UTC) + timedelta(days=1)),
         )
@@ -68,4 +73,6 @@ def signed_in(database: Database) -> Context:
 
 def _caller(user: UUID, session: UUID, grant: UUID) -> Caller:
     right = Right(grant_id=grant, scope_type="global", scope_id="*", module="organisation", action="create")
-    return Caller(actor=Actor(kind="user", id=user), session_id=session, access_version=1, rights=(right,))
+    return Caller(
+        actor=Actor(kind="user", id=user), role="user", session_id=session, access_version=1, rights=(right,)
+    )

@@ -5,6 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from eventsourcing.application import Application
+from eventsourcing.dispatch import singledispatchmethod
 from eventsourcing.domain import Aggregate
 from eventsourcing.persistence import Tracking
 from eventsourcing.postgres import PostgresDatastore, PostgresTrackingRecorder
@@ -44,16 +45,20 @@ class Rows(PostgresTrackingRecorder):
         into = SQL("insert into {0} values (%s, %s, %s)").format(Identifier(f"{tracking_table_name}_rows"))
         self._insert = into
 
-    def add(self, organisation_id: UUID, name: str, siren: str, tracking: Tracking) -> None:
+    def add(self, created: Any, tracking: Tracking) -> None:
         with self.datastore.transaction(commit=True) as cursor:
-            cursor.execute(self._insert, (organisation_id, name, siren), prepare=True)
+            cursor.execute(self._insert, (created.originator_id, created.name, created.siren), prepare=True)
             self._insert_tracking(cursor, tracking)
 
 
 class OnRows(Projection[Rows]):
-    def process_event(self, domain_event: Any, tracking: Tracking) -> None:
-        if isinstance(domain_event, Organisation.Created):
-            self.view.add(domain_event.originator_id, domain_event.name, domain_event.siren, tracking)  # type: ignore[attr-defined]
+    @singledispatchmethod
+    def process_event(self, domain_event: object, tracking: Tracking) -> None:
+        """Everything else passes by."""
+
+    @process_event.register
+    def _(self, created: Organisation.Created, tracking: Tracking) -> None:
+        self.view.add(created, tracking)
 
 
 def projected(url: str, count: int, turn: int) -> float:

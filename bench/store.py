@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import gc
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
 from itertools import count
 from uuid import UUID, uuid4
@@ -89,7 +89,7 @@ def _figures(found: dict[tuple[str, int], list[Sample]], notes: dict[str, str]) 
 
 
 @contextlib.asynccontextmanager
-async def _ours(database: Database, person: Management | None) -> AsyncIterator[Contender]:
+async def _ours(database: Database, person: Management | None) -> AsyncGenerator[Contender]:
     async with write_path(database) as execute:
         context = signed_in(database)
         commands = (msgspec.structs.replace(each, management=person) for each in companies())
@@ -104,7 +104,7 @@ async def _ours(database: Database, person: Management | None) -> AsyncIterator[
 
 
 @contextlib.asynccontextmanager
-async def _bare(database: Database) -> AsyncIterator[Contender]:
+async def _bare(database: Database) -> AsyncGenerator[Contender]:
     bare, rows = Bare(database.admin), _rows()
     running = asyncio.create_task(bare.run())
 

@@ -4,7 +4,7 @@ import asyncio
 import signal
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager, redirect_stderr
 from pathlib import Path
 from types import FrameType
@@ -115,7 +115,7 @@ async def _request(app: Any, path: str, body: bytes, headers: list[tuple[bytes, 
 
 
 @contextmanager
-def _sampled(samples: Counter[tuple[str, str]]) -> Iterator[None]:
+def _sampled(samples: Counter[tuple[str, str]]) -> Generator[None]:
     """Counts (part, function) of what runs, once for every so many seconds of processor time."""
 
     def sample(_: int, frame: FrameType | None) -> None:

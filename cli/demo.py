@@ -2,80 +2,36 @@
 
 import csv
 import secrets
-import shutil
-import subprocess
+import signal
+import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import version
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import httpx
 import rich_click as click
-from rich.console import Console
-from rich.rule import Rule
-from rich.table import Table
 
-from cli.running import NotReady, Stack, running_stack
+from cli.running import NotReady, Stack, stack_of_ones_own
+from cli.story import API, Broken, Story, wide_console
+from cli.tampering import change_stored_byte, changed_export, copied_database
+from infrastructure.audit_proof import NotProved, check
+from infrastructure.signed_note import Verifier, parse_vkey
+from projections.leaf import unbundle
+from projections.tiles import WIDTH, tile_path
 
 DATA = Path(__file__).parent.parent / "data" / "french_companies.csv"
-API = "/api/v1"
-console = Console(highlight=False)
-
-
-class Broken(Exception):
-    """The story did not go as told."""
-
-
-class Story:
-    """The steps, numbered and timed as they are told."""
-
-    def __init__(self, client: httpx.Client, stack: Stack) -> None:
-        self.client, self.stack = client, stack
-        self.number = 0
-        self.figures: list[tuple[str, str]] = []
-        self.last_position = 0
-
-    def step(self, title: str) -> None:
-        self.number += 1
-        console.print(Rule(f"[bold]{self.number}. {title}", align="left", style="dim"))
-
-    def shows(self, text: str) -> None:
-        console.print(f"   {text}")
-
-    def call(self, method: str, path: str, expected: int, **more: Any) -> httpx.Response:
-        answer = self.client.request(method, API + path, **more)
-        if answer.status_code != expected:
-            raise Broken(f"{method} {path}: {answer.status_code} instead of {expected}: {answer.text[:500]}")
-        position = answer.headers.get("x-event-position")
-        if position is not None:
-            self.last_position = max(self.last_position, int(position))
-        return answer
-
-    def tool(self, *words: str, expected: int = 0) -> str:
-        """Another `chancery` command, run as a person would; its last line."""
-        done = subprocess.run(
-            [sys.executable, "-m", "cli.main", *words],
-            env=self.stack.environ,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if done.returncode != expected:
-            raise Broken(f"chancery {' '.join(words)}: exit {done.returncode}\n{done.stdout}{done.stderr}")
-        lines = [line for line in (done.stdout or done.stderr).splitlines() if line.strip()]
-        return lines[-1] if lines else ""
-
-    def read(self, path: str, **parameters: Any) -> Any:
-        """A read that has seen everything written so far."""
-        headers = {"X-Min-Position": str(self.last_position)}
-        return self.call("GET", path, 200, params=parameters, headers=headers).json()
+CLERKS, CHANGES, READS = 10, 40, 400
+"""Callers at once in the busy step, commands of each, and reads of all together."""
 
 
 def companies() -> Iterator[dict[str, Any]]:
-    """The 100 companies as bodies of POST /organisations."""
+    """The 100 rows as bodies of POST /organisations."""
     with DATA.open(encoding="utf-8", newline="") as rows:
         for row in csv.DictReader(rows):
             address = {
@@ -98,81 +54,78 @@ def companies() -> Iterator[dict[str, Any]]:
 
 def sign_in(story: Story) -> None:
     story.step("The administrator signs in")
-    wrong = story.call(
-        "POST", "/auth/login", 401, json={"login": story.stack.admin_email, "password": "wrong " * 3}
-    )
+    who = {"login": story.stack.admin_email, "password": "wrong " * 3}
+    wrong = story.call("POST", "/auth/login", 401, json=who)
     story.shows(f"a wrong password: 401 {wrong.json()['code']}")
-    pair = story.call(
-        "POST",
-        "/auth/login",
-        200,
-        json={"login": story.stack.admin_email, "password": story.stack.admin_password},
-    ).json()
+    who["password"] = story.stack.admin_password
+    pair = story.call("POST", "/auth/login", 200, json=who).json()
     story.client.headers["authorization"] = f"Bearer {pair['access_token']}"
     story.shows(f"the right one: a token for {pair['expires_in']} s, bound to session {pair['session_id']}")
 
 
 def register(story: Story) -> dict[str, str]:
     story.step("The 100 rows of the French register are sent as commands")
-    started, ids, refused = time.perf_counter(), dict[str, str](), 0
+    ids, refused = dict[str, str](), 0
     bodies = list(companies())
+    started = time.perf_counter()
     for body in bodies:
-        answer = story.client.post(f"{API}/organisations", json=body)
         name = body["full_name"]
-        if answer.status_code == 409 and answer.json()["candidates"][0]["id"] == ids.get(name):
-            refused += 1
-        elif answer.status_code == 201:
-            ids[name] = answer.json()["id"]
-            story.last_position = answer.json()["position"]
+        answer = story.expect(
+            lambda: story.client.post(f"{API}/organisations", json=body),  # noqa: B023 (asked at once)
+            409 if name in ids else 201,
+        ).json()
+        if name not in ids:
+            ids[name] = answer["id"]
+        elif answer["candidates"][0]["id"] != ids[name]:
+            raise Broken(f"the duplicate of {name} names {answer['candidates']}")
         else:
-            raise Broken(f"{name}: {answer.status_code} {answer.text}")
+            refused += 1
     seconds = time.perf_counter() - started
-    story.figures.append(("commands, one after the other", f"{len(bodies) / seconds:,.0f}/s"))
-    story.shows(f"{len(ids)} organisations registered, the last at position {story.last_position} of the log")
-    story.shows(
-        f"{refused} rows name one of them again (same SIREN and NIC): 409, each with the candidate's id"
-    )
+    story.figure("commands, one after the other", f"{len(bodies) / seconds:,.0f}/s")
+    story.shows(f"{len(ids)} organisations registered, the last at position {story.position} of the log")
+    story.shows(f"{refused} rows name one of them again (same SIREN and NIC): 409, each with the one it repeats")
     return ids
 
 
-def refuse(story: Story) -> None:
+def refuse(story: Story, ids: Mapping[str, str]) -> None:
     story.step("What must not happen does not")
-    answer = story.call("POST", "/organisations", 400, json={"full_nam": "?", "is_gov": "yes"})
-    story.shows(f"three mistakes in one body: 400 with {[e['pointer'] for e in answer.json()['errors']]}")
-    with httpx.Client(base_url=str(story.client.base_url)) as stranger:
-        answer = stranger.get(f"{API}/organisations")
-        story.shows(f"a stranger: {answer.status_code} {answer.json()['code']}")
+    answer = story.call("POST", "/organisations", 400, json={"full_nam": "?", "is_gov": "yes"}).json()
+    story.shows(f"a body with three mistakes: 400 naming {', '.join(e['pointer'] for e in answer['errors'])}")
+    with httpx.Client(base_url=story.stack.url) as stranger:
+        refused = stranger.get(f"{API}/organisations")
+        story.holds(refused.status_code == 401, f"a stranger: 401 {refused.json()['code']}")
     key = {"Idempotency-Key": secrets.token_hex(8)}
-    body = {"full_name": "SENT TWICE", "identifiers": {"tax_id": "T-1"}}
-    once = story.call("POST", "/organisations", 201, json=body, headers=key)
-    twice = story.call("POST", "/organisations", 201, json=body, headers=key)
-    same = once.json() == twice.json() and twice.headers.get("idempotent-replayed") == "true"
-    story.shows(
-        f"one command sent twice with one Idempotency-Key: {'one organisation, the same answer' if same else 'TWO'}"
+    path, body = f"/organisations/{ids['ORANGE']}", {"short_name": "Orange"}
+    once = story.call("PATCH", path, 200, json=body, headers=key)
+    twice = story.call("PATCH", path, 200, json=body, headers=key)
+    story.holds(
+        once.content == twice.content and twice.headers.get("idempotent-replayed") == "true",
+        f"one command sent twice under one Idempotency-Key: done once, as version {once.json()['version']},"
+        " and answered alike",
     )
-    if not same:
-        raise Broken("a retry was executed twice")
 
 
 def change(story: Story, ids: Mapping[str, str]) -> str:
-    story.step("One of them changes")
+    story.step("One of them changes, and nothing is overwritten")
     ref = ids["LA POSTE"]
-    etag = story.client.get(
-        f"{API}/organisations/{ref}", headers={"X-Min-Position": str(story.last_position)}
-    ).headers["etag"]
-    story.call(
-        "PATCH", f"/organisations/{ref}", 200, json={"short_name": "La Poste"}, headers={"If-Match": etag}
-    )
-    late = story.call(
-        "PATCH", f"/organisations/{ref}", 412, json={"short_name": "?"}, headers={"If-Match": etag}
-    )
-    story.shows(f"a second editor with the old version: 412, current is v{late.json()['current']}")
-    same = story.call("PATCH", f"/organisations/{ref}", 200, json={"short_name": "La Poste"}).json()
+    path, newest = f"/organisations/{ref}", {"X-Min-Position": str(story.position)}
+    seen = {"If-Match": story.call("GET", path, 200, headers=newest).headers["etag"]}
+    story.call("PATCH", path, 200, json={"short_name": "La Poste"}, headers=seen)
+    late = story.call("PATCH", path, 412, json={"short_name": "?"}, headers=seen)
+    story.shows(f"a second editor who saw the old version: 412, current is {late.json()['current']}")
+    same = story.call("PATCH", path, 200, json={"short_name": "La Poste"}).json()
     story.shows(f"the same change again appends nothing: still version {same['version']}")
-    for entry in story.read(f"/organisations/{ref}/history")["data"]:
-        what = ", ".join(f"{c['field']}: {c['from']!r} → {c['to']!r}" for c in entry["changes"][:2])
-        story.shows(f"history: v{entry['version']} {entry['topic']} {what}")
+    for entry in story.read(f"{path}/history")["data"]:
+        told = [f"{c['field']}: {_quoted(c['from'])} → {_quoted(c['to'])}" for c in entry["changes"]]
+        picked = [each for each in told if each.startswith(("full_name", "short_name"))]
+        story.shows(f"history: v{entry['version']} {entry['topic']}, {', '.join(picked)}")
+    before = story.read(path, as_of="v1")
+    story.holds(before["short_name"] is None, "as of v1 it still has no short name")
     return ref
+
+
+def _quoted(value: object) -> str:
+    return "nothing" if value is None else f'"{value}"'
 
 
 def lists(story: Story) -> None:
@@ -180,81 +133,128 @@ def lists(story: Story) -> None:
     for text in (
         'region=11 AND name:"france"',
         "activity_code=70.10Z ou activity_code=64.19Z",
-        "started_on<01-01-2008",
+        "started_on<01-01-2010",
+        "NOT (headcount_band=53)",
     ):
-        found = story.read(
-            "/organisations", filter=text, include_total="true", page_size=3, order_by="full_name"
-        )
-        names = ", ".join(row["full_name"] for row in found["data"])
-        story.shows(f"{text}  →  {found['total']}: {names} …")
-    refused = story.call(
-        "GET", "/organisations", 400, params={"filter": "region=11 AND is_gov=false OR is_gov=true"}
+        wanted = {"filter": text, "include_total": "true", "page_size": 3, "order_by": "full_name"}
+        found = story.read("/organisations", **wanted)
+        names = [row["full_name"] for row in found["data"]] + ["…"] * found["has_more"]
+        story.holds(found["total"] > 0, f"{text}  →  {found['total']}: {', '.join(names)}")
+    mixed = {"filter": "region=11 AND is_gov=false OR is_gov=true"}
+    refused = story.call("GET", "/organisations", 400, params=mixed).json()
+    story.shows(f"AND and OR mixed without parentheses: 400 {refused['code']}")
+
+
+def be_busy(story: Story, ids: Mapping[str, str]) -> None:
+    story.step(f"{CLERKS} clerks make {CHANGES} changes each at once; read models and audit log follow")
+    before = story.position
+    with ThreadPoolExecutor(CLERKS) as clerks:
+        seconds = _timed(lambda: list(clerks.map(lambda ref: _keep_changing(story, ref), ids.values())))
+        story.figure(f"commands, from {CLERKS} callers in one client", f"{CLERKS * CHANGES / seconds:,.0f}/s")
+        paths = [f"/organisations/{ref}" for ref in ids.values()] * (READS // len(ids))
+        seconds = _timed(lambda: list(clerks.map(lambda path: story.call("GET", path, 200), paths)))
+        story.figure(f"reads of one record, from {CLERKS} callers in one client", f"{len(paths) / seconds:,.0f}/s")
+    story.holds(
+        story.position == before + CLERKS * CHANGES,
+        f"{CLERKS * CHANGES} commands, {CLERKS * CHANGES} events: positions {before + 1} to {story.position}"
+        " without a gap",
     )
-    story.shows(f"AND and OR mixed: 400 {refused.json()['code']}")
+    behind = [_readable_after(story, ref) for ref in list(ids.values()) * 2]
+    story.figure("from the receipt to the read model", f"{statistics.median(behind) * 1000:,.1f} ms (median)")
+    newest = story.read("/audit/entries", page_size=1)["data"][0]
+    story.holds(newest["position"] == story.position, f"the newest audit entry is {story.position}: {newest['topic']}")
+    story.shows(f"by {newest['actor']['kind']} {newest['actor']['id']}, allowed by {newest['allowed_by']}")
 
 
-def proof(story: Story, ref: str) -> None:
-    story.step("The record is proved to be in the log")
-    newest = story.read(f"/organisations/{ref}")
-    at = newest["position"]
-    text = story.call("GET", f"/audit/entries/{at}/proof", 200).text
-    story.shows(
-        f"position {at}: an inclusion proof of {len(text.splitlines())} lines against a signed checkpoint"
-    )
-    checkpoint = story.client.get(f"{API}/audit/checkpoint").text.splitlines()
-    story.shows(f"checkpoint: {checkpoint[0]}, size {checkpoint[1]}, root {checkpoint[2]}")
+def _keep_changing(story: Story, ref: str) -> None:
+    for number in range(CHANGES):
+        story.call("PATCH", f"/organisations/{ref}", 200, json={"headcount_band": str(number % 2)})
 
 
-def tamper(story: Story) -> None:
-    story.step("One byte is changed in a copy, and found")
-    with tempfile.TemporaryDirectory() as folder:
-        good, bad = Path(folder) / "log.ndjson", Path(folder) / "changed.ndjson"
-        story.tool("audit", "export", str(good))
-        story.shows(f"export and verify offline: {story.tool('audit', 'verify', str(good))}")
-        shutil.copy(good, bad)
-        change_one_byte(bad)
-        story.shows(f"one byte changed: exit 2, {story.tool('audit', 'verify', str(bad), expected=2)}")
+def _readable_after(story: Story, ref: str) -> float:
+    """Seconds from the receipt of a change to the answer of a read that has it, less those of a read."""
+    path = f"/organisations/{ref}"
+    story.call("PATCH", path, 200, json={"headcount_band": secrets.token_hex(1)})
+    following = _timed(lambda: story.read(path))
+    return max(0.0, following - _timed(lambda: story.read(path)))
 
 
-def change_one_byte(export: Path) -> None:
-    """In the 50th entry, somewhere in the middle of the event itself."""
-    lines = export.read_bytes().splitlines(keepends=True)
-    line = bytearray(lines[50])
-    at = line.index(b'"leaf":"') + 200
-    line[at] = ord("A") if line[at] != ord("A") else ord("B")
-    lines[50] = bytes(line)
-    export.write_bytes(b"".join(lines))
+def _timed(work: Callable[[], object]) -> float:
+    started = time.perf_counter()
+    work()
+    return time.perf_counter() - started
+
+
+def prove(story: Story, ref: str) -> Verifier:
+    story.step("The record is proved to be in the log, and its reader need not trust the operator")
+    key = parse_vkey(story.call("GET", "/audit/keys", 200).json()["data"][0]["vkey"])
+    story.shows(f"the log's public key: {key.vkey()}")
+    at = story.read(f"/organisations/{ref}")["position"]
+    proof = story.call("GET", f"/audit/entries/{at}/proof", 200).text
+    number, place = divmod(at - 1, WIDTH)
+    tile = tile_path(number, place + 1)
+    leaf = unbundle(story.call("GET", f"/audit/tile/entries/{tile}", 200).content)[place]
+    signed = check(proof, leaf, [key])
+    story.shows(f"entry {at} is under the root of {signed.size} entries that this key has signed")
+    try:
+        check(proof, leaf[:-3] + b"!" + leaf[-2:], [key])
+    except NotProved:
+        story.shows("with one byte of the entry changed, the same proof proves nothing")
+    else:
+        raise Broken("a changed entry was proved")
+    return key
 
 
 def rebuild(story: Story) -> None:
     story.step("The read model is thrown away, rebuilt from the events, and compared")
-    story.shows(story.tool("projections", "rebuild", "organisation"))
-    story.shows(story.tool("projections", "verify", "organisation"))
-    story.shows(story.tool("guards", "verify"))
+    wanted = {"page_size": 100, "order_by": "full_name"}
+    before = story.read("/organisations", **wanted)
+    for line in story.tool("projections", "rebuild", "organisation"):
+        story.shows(line)
+    after = story.read("/organisations", **wanted)
+    story.holds(before == after, f"the list before and after, over HTTP: {len(after['data'])} rows, equal")
+    for line in (*story.tool("projections", "verify", "organisation"), *story.tool("guards", "verify")):
+        story.shows(line)
 
 
-def figures(story: Story) -> None:
-    table = Table(title="What it took", show_header=False, box=None)
-    for name, value in story.figures:
-        table.add_row(name, value)
-    console.print(table)
+def tamper(story: Story, key: Verifier) -> None:
+    position = story.position // 2
+    story.step("One stored byte is changed in a copy, and found")
+    with tempfile.TemporaryDirectory() as folder:
+        good, bad = Path(folder) / "log.ndjson", Path(folder) / "changed.ndjson"
+        story.tool("audit", "export", str(good))
+        ours = ("--key", key.vkey())
+        story.shows(f"an export, verified offline: {story.tool('audit', 'verify', str(good), *ours)[-1]}")
+        changed_export(good, bad, position)
+        found = story.tool("audit", "verify", str(bad), *ours, expected=2)
+        story.shows(f"the export with one byte changed: exit 2, {found[-1]}")
+        story.figure("the log as an auditor takes it away", f"{good.stat().st_size / 1000:,.0f} kB")
+    with copied_database(story.stack.data_dir) as url:
+        live = ("audit", "verify", "--live", *ours)
+        story.shows(f"the database, restored beside: {story.tool(*live, CHANCERY_DATABASE_URL=url)[-1]}")
+        change_stored_byte(url, position)
+        found = story.tool(*live, expected=2, CHANCERY_DATABASE_URL=url)
+        story.shows(f"the same with one byte changed behind every trigger: exit 2, {found[-1]}")
 
 
 def play(stack: Stack) -> None:
     """The whole story. Raises Broken when a step does not go as told."""
     started = time.perf_counter()
-    with httpx.Client(base_url=stack.url, timeout=30) as client:
-        story = Story(client, stack)
+    limits = httpx.Limits(max_connections=CLERKS)
+    with httpx.Client(base_url=stack.url, timeout=30, limits=limits) as client:
+        story = Story(client, stack, wide_console())
         sign_in(story)
         ids = register(story)
-        refuse(story)
+        refuse(story, ids)
         ref = change(story, ids)
         lists(story)
-        proof(story, ref)
+        be_busy(story, ids)
+        key = prove(story, ref)
         rebuild(story)
-        tamper(story)
-        story.figures.append(("the whole story", f"{time.perf_counter() - started:.1f} s"))
-        figures(story)
+        tamper(story, key)
+        story.figure("events", f"{story.position:,}")
+        story.figure("the whole story", f"{time.perf_counter() - started:.1f} s")
+        story.figures()
 
 
 @click.command()
@@ -263,19 +263,34 @@ def play(stack: Stack) -> None:
 )
 def command(keep_open: bool | None) -> None:
     """Start everything, play the story over HTTP, print what it shows."""
-    console.print(
-        f"[bold]Chancery {version('chancery')}[/bold]: the demo starts its own servers in an empty folder."
-    )
+    console = wide_console()
+    console.print(f"[bold]Chancery {version('chancery')}[/bold] starts servers of its own in an empty folder.")
     stay = sys.stdin.isatty() and sys.stdout.isatty() if keep_open is None else keep_open
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _stop)
+    started = time.perf_counter()
     try:
-        with running_stack() as stack:
+        with stack_of_ones_own() as stack:
+            console.print(f"PostgreSQL, NATS, Redis, S3, API, work and jobs run after {_since(started)}.")
             play(stack)
             console.print("[bold green]Everything held.[/bold green]")
             if stay:
-                console.print(
-                    f"Open: {stack.url}/docs  ({stack.admin_email} / {stack.admin_password})  Ctrl-C ends it."
-                )
-                stack.wait()
+                console.print(f"Open: {stack.url}/docs  ({stack.admin_email} / {stack.admin_password})")
+                console.print("Ctrl-C ends it.")
+                signal.pause()
     except (Broken, NotReady) as problem:
-        console.print(f"[bold red]The story broke:[/bold red] {problem}", markup=True)
+        console.print("[bold red]The story broke:[/bold red]")
+        console.print(str(problem), markup=False)
         raise SystemExit(1) from None
+    except KeyboardInterrupt:
+        console.print("Ended.")
+
+
+def _since(started: float) -> str:
+    return f"{time.perf_counter() - started:.1f} s"
+
+
+def _stop(_number: int, _frame: FrameType | None) -> None:
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)  # one is enough: what follows must run to its end
+    raise KeyboardInterrupt

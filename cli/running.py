@@ -2,106 +2,75 @@
 
 import os
 import secrets
-import signal
-import socket
-import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-import httpx
 from msgspec import Struct
+
+from infrastructure.embedded.children import Child, StartError
+from infrastructure.settings import BARE
+from infrastructure.settings_sources import PREFIX, running_stack
 
 READY_WITHIN = 120.0
 """Seconds a fresh stack may take on a slow machine."""
+END_WITHIN = 60.0
 
 
 class Stack(Struct, frozen=True, kw_only=True):
-    """A running one. `environ` is what another `chancery` command needs to find it."""
+    """A running one. `environ` is what another `chancery` command needs to find it, `folder` is its alone."""
 
     url: str
     admin_email: str
     admin_password: str
     environ: Mapping[str, str]
-    process: subprocess.Popen[bytes]
+    folder: Path
+    child: Child
 
-    def wait(self) -> None:
-        """Until it ends, or Ctrl-C."""
-        try:
-            self.process.wait()
-        except KeyboardInterrupt:
-            return
+    @property
+    def data_dir(self) -> Path:
+        return self.folder / "data"
 
 
 class NotReady(Exception):
-    """The stack did not come up; its log is part of the message."""
+    """The stack did not come up; the end of its log is part of the message."""
 
 
 @contextmanager
-def running_stack(**settings: str) -> Iterator[Stack]:
-    """Starts it on a free loopback port; ends it, and its folder, at the end. Raises NotReady."""
-    with tempfile.TemporaryDirectory(prefix="chancery-") as folder:
-        Path(folder).chmod(0o711)  # as root, PostgreSQL runs as somebody else
-        port = _free_port()
-        environ = {
-            **{name: value for name, value in os.environ.items() if not name.startswith("CHANCERY_")},
-            "CHANCERY_DATA_DIR": str(Path(folder) / "data"),
-            "CHANCERY_PORT": str(port),
-            "CHANCERY_ADMIN_PASSWORD": secrets.token_urlsafe(16),
-            **{f"CHANCERY_{name.upper()}": value for name, value in settings.items()},
+def stack_of_ones_own() -> Iterator[Stack]:
+    """Starts it on a free loopback port, deaf to settings made for another; ends it, and its folder, at the end.
+
+    Raises NotReady. Call it from the main thread.
+    """
+    with tempfile.TemporaryDirectory(prefix="chancery-") as place:
+        folder = Path(place)
+        folder.chmod(0o711)  # as root, PostgreSQL runs as somebody else
+        environ = {name: value for name, value in os.environ.items() if not _a_setting(name)} | {
+            f"{PREFIX}DATA_DIR": str(folder / "data"),
+            f"{PREFIX}PORT": "0",
+            f"{PREFIX}ADMIN_EMAIL": "admin@chancery.local",
+            f"{PREFIX}ADMIN_PASSWORD": secrets.token_urlsafe(16),
         }
-        with (Path(folder) / "up.log").open("w+b") as log:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "cli.main", "up"],
-                env=environ,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
-            try:
-                url = f"http://127.0.0.1:{port}"
-                _wait_until_ready(process, url, Path(log.name))
-                yield Stack(
-                    url=url,
-                    admin_email=environ.get("CHANCERY_ADMIN_EMAIL", "admin@chancery.local"),
-                    admin_password=environ["CHANCERY_ADMIN_PASSWORD"],
-                    environ=environ,
-                    process=process,
-                )
-            finally:
-                _end(process)
-
-
-def _wait_until_ready(process: subprocess.Popen[bytes], url: str, log: Path) -> None:
-    deadline = time.monotonic() + READY_WITHIN
-    while time.monotonic() < deadline:
-        if process.poll() is not None:
-            raise NotReady(log.read_text(errors="replace")[-4000:])
+        child = Child("up", folder, log=folder / "up.log")
         try:
-            if httpx.get(f"{url}/readyz", timeout=2).status_code == 200:
-                return
-        except httpx.TransportError:
-            pass
-        time.sleep(0.1)
-    raise NotReady(log.read_text(errors="replace")[-4000:])
+            child.start([sys.executable, "-m", "cli.main", "up"], environ, cwd=folder)
+            try:
+                child.wait_ready(lambda: bool(running_stack(folder / "data").get("url")), READY_WITHIN)
+            except StartError as error:
+                raise NotReady(str(error)) from None
+            yield Stack(
+                url=running_stack(folder / "data")["url"],
+                admin_email=environ[f"{PREFIX}ADMIN_EMAIL"],
+                admin_password=environ[f"{PREFIX}ADMIN_PASSWORD"],
+                environ=environ,
+                folder=folder,
+                child=child,
+            )
+        finally:
+            child.stop(END_WITHIN)
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
-    if process.poll() is None:
-        process.send_signal(signal.SIGTERM)
-    try:
-        process.wait(60)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+def _a_setting(name: str) -> bool:
+    return name.startswith(PREFIX) or name.lower() in BARE

@@ -49,6 +49,9 @@ class Kind(Enum):
     CONFLICT = "conflict"
     INVALID = "invalid"
     HELD = "held"
+    WRONG_REFERENCE = "wrong_reference"
+    TOO_LARGE = "too_large"
+    UNSUPPORTED = "unsupported"
 
 
 class FieldError(Struct, frozen=True, kw_only=True):

@@ -16,7 +16,9 @@ from uuid import UUID
 import structlog
 from psycopg_pool import AsyncConnectionPool
 
+from application.contract import Contracts
 from application.execute import Execute
+from application.grant import Grants
 from application.organisation import Organisations
 from application.password import PasswordPolicy
 from application.session import Sessions
@@ -30,6 +32,7 @@ from infrastructure.guards import Guards
 from infrastructure.lookups import AccountLookup, ClaimLookup, Records
 from infrastructure.nats import APPENDED, Nats, projected
 from infrastructure.passwords import Passwords
+from infrastructure.permissions import LapsedGrants, Permissions
 from infrastructure.personal_data import Vault, Wrapping
 from infrastructure.positions import Positions
 from infrastructure.postgres import GroupRead, open_pool
@@ -63,7 +66,11 @@ class System:
     pool: AsyncConnectionPool[Any]
     log: EventLog
     execute: Execute
+    claims: ClaimLookup
+    contracts: Contracts
     organisations: Organisations
+    grants: Grants
+    permissions: Permissions
     users: Users
     sessions: Sessions
     accounts: AccountLookup
@@ -107,6 +114,7 @@ async def running(settings: Settings) -> AsyncIterator[System]:
     claims = ClaimLookup(url, wrapping.blind)
     accounts = AccountLookup(url)
     callers = SessionCallers(url)
+    permissions = Permissions(url)
     tokens = await Tokens.open(url, wrapping, issuer=settings.base_url)
     passwords = Passwords()
     refreshes = RefreshTokens(pool, wrapping)
@@ -119,7 +127,11 @@ async def running(settings: Settings) -> AsyncIterator[System]:
         pool=pool,
         log=log,
         execute=execute,
+        claims=claims,
+        contracts=Contracts(execute, store, callers, claims, new_id),
         organisations=Organisations(execute, claims, new_id),
+        grants=Grants(execute, claims, LapsedGrants(pool), clock),
+        permissions=permissions,
         users=Users(
             execute,
             claims,
@@ -155,6 +167,7 @@ async def running(settings: Settings) -> AsyncIterator[System]:
         "receipts": receipts.run,
         "claims": claims.run,
         "callers": callers.run,
+        "permissions": permissions.run,
         "tokens": tokens.run,
         **{f"accounts {number}": run for number, run in enumerate(accounts.runs)},
         **{f"read {name}": read.run for name, read in records.items()},

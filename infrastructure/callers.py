@@ -17,13 +17,16 @@ from infrastructure.postgres import GroupRead
 REMEMBERED = 20_000
 """Sessions whose caller is kept for commands."""
 
-_READ = """
-select s.session_id, s.user_id, s.access_version, s.proved_at, p.role, p.department_id, p.must_change_password,
-  (select json_agg(json_build_array(g.grant_id, g.scope_type, g.scope_id, g.module, g.action, g.grantable,
-                                    g.not_before, g.expires_at))::text
-   from (values ('user', s.user_id), ('department', p.department_id)) as subject(kind, id)
+RIGHTS = """(select json_agg(json_build_array(g.grant_id, g.scope_type, g.scope_id, g.module, g.action, g.grantable,
+                                       g.not_before, g.expires_at))::text
+   from (values ('user', p.user_id), ('department', p.department_id)) as subject(kind, id)
    join rights g on g.subject_kind = subject.kind and g.subject_id = subject.id
-   where g.expires_at is null or g.expires_at > clock_timestamp())
+   where g.expires_at is null or g.expires_at > clock_timestamp())"""
+"""The rights of the user `p`, his own and his department's, for `rights_of` to read."""
+
+_READ = f"""
+select s.session_id, s.user_id, s.access_version, s.proved_at, p.role, p.department_id, p.must_change_password,
+  {RIGHTS}
 from sessions s join principals p on p.user_id = s.user_id
 where s.session_id = any(%s) and not s.ended and s.expires_at > clock_timestamp() and p.state = 'active'
 """
@@ -111,11 +114,11 @@ def _caller(
         access_version=access_version,
         proved_at=proved_at,
         must_change_password=must_change_password,
-        rights=() if held is None else _rights(held),
+        rights=rights_of(held),
     )
 
 
 @lru_cache(4096)
-def _rights(held: str) -> tuple[Right, ...]:
+def rights_of(held: str | None) -> tuple[Right, ...]:
     """Remembered by what the statement said: rights are read with each query and change once in a while."""
-    return tuple(Right(**msgspec.structs.asdict(each)) for each in _held.decode(held))
+    return () if held is None else tuple(Right(**msgspec.structs.asdict(each)) for each in _held.decode(held))

@@ -35,6 +35,7 @@ class Person:
 class Office:
     """`admin` and `stranger` ask as such. `transport.follows = False`: the read models lag."""
 
+    addresses: servers.Addresses
     system: System
     transport: Following
     owner: psycopg.Connection
@@ -113,4 +114,4 @@ async def opened(addresses: servers.Addresses, nats_url: str) -> AsyncIterator[O
         owner = stack.enter_context(psycopg.connect(addresses.owner, autocommit=True))
         admin, stranger = [await stack.enter_async_context(caller(transport)) for _ in range(2)]
         admin.headers.update(await sign_in(admin))
-        yield Office(system, transport, owner, admin, stranger, stack)
+        yield Office(addresses, system, transport, owner, admin, stranger, stack)

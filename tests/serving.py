@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 import httpx
+import psycopg
 
 from api.app import edge_of
 from infrastructure.bootstrap import System, running
@@ -39,12 +40,19 @@ class Follower:
 
     async def __call__(self) -> None:
         async with self._lock:
-            if self._connection is None or self._connection.closed:
-                self._connection = await connect(self._system.settings.database_url)
-                for model in self._models:
-                    await checkpoint.begin(self._connection, model, "read")
+            try:
+                await self._follow()
+            except psycopg.OperationalError:  # a test has cut it
+                await self.close()
+                await self._follow()
+
+    async def _follow(self) -> None:
+        if self._connection is None or self._connection.closed:
+            self._connection = await connect(self._system.settings.database_url)
             for model in self._models:
-                await self._advance(model)
+                await checkpoint.begin(self._connection, model, "read")
+        for model in self._models:
+            await self._advance(model)
 
     async def _advance(self, model: Projection) -> None:
         log, at = self._system.log, await checkpoint.load(self._connection, model.name, "read")

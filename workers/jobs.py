@@ -1,19 +1,33 @@
-"""Jobs: dramatiq actors for work that touches the outside. The broker carries ids; truth is in PostgreSQL."""
+"""Jobs: dramatiq workers for operations, which touch the outside. The broker carries ids; truth is in PostgreSQL."""
 
+import asyncio
 import signal
 import threading
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager, suppress
+from typing import Any
+from uuid import UUID
 
 import dramatiq
 import redis
+import structlog
+from dramatiq.asyncio import get_event_loop_thread
 from dramatiq.brokers.redis import RedisBroker
-from dramatiq.middleware import AsyncIO, ShutdownNotifications, TimeLimit
+from dramatiq.middleware import AsyncIO, Middleware, ShutdownNotifications, TimeLimit
 
+from infrastructure.bootstrap import System, running
 from infrastructure.logging import configure
+from infrastructure.operations import LEASE, Operations, Taken
 from infrastructure.settings import Settings
+from workers import operations as work
 
 THREADS = 8
+QUEUE, ACTOR = "default", "perform"
 _NOTICE = 15_000
 """Milliseconds a running job has to end once we are asked to stop."""
+
+Offer = Callable[[UUID], None]
+log = structlog.get_logger()
 
 
 def broker(settings: Settings) -> RedisBroker:
@@ -29,14 +43,93 @@ def broker(settings: Settings) -> RedisBroker:
     )
 
 
+def offering(settings: Settings) -> Offer:
+    """Puts an operation's id into the broker; blocks, so call it in a thread. Raises redis.RedisError."""
+    jobs = broker(settings)
+
+    def offer(operation_id: UUID) -> None:
+        message: dramatiq.Message[None] = dramatiq.Message(
+            queue_name=QUEUE, actor_name=ACTOR, args=(str(operation_id),), kwargs={}, options={}
+        )
+        jobs.enqueue(message)
+
+    jobs.declare_queue(QUEUE)
+    return offer
+
+
+class Office(Middleware):
+    """One System for the whole process, made in dramatiq's own event loop at boot and ended with it."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._open: AbstractAsyncContextManager[System] | None = None
+        self.system: System | None = None
+
+    def after_worker_boot(self, broker: Any, worker: Any) -> None:  # noqa: ARG002
+        thread = get_event_loop_thread()
+        assert thread is not None
+        self._open = running(self._settings)
+        self.system = thread.run_coroutine(self._open.__aenter__())
+
+    def after_worker_shutdown(self, broker: Any, worker: Any) -> None:  # noqa: ARG002
+        thread = get_event_loop_thread()
+        if self._open is not None and thread is not None:
+            thread.run_coroutine(self._open.__aexit__(None, None, None))
+
+
+async def perform(system: System, operation_id: UUID) -> None:
+    """One attempt: under a lease that is renewed while it works, closed only if it still holds it."""
+    operations = Operations(system.pool)
+    taken = await operations.take(operation_id)
+    if taken is None:
+        return
+    try:
+        await _leased(system, operations, taken)
+    except Exception as error:  # noqa: BLE001 - whatever a job raises is written down and tried again
+        log.warning(
+            "operation.failed",
+            operation=str(taken.id),
+            kind=taken.kind,
+            attempt=taken.attempt,
+            exc_info=error,
+        )
+        await operations.failed(taken, repr(error))
+    else:
+        if not await operations.done(taken):
+            log.warning(
+                "operation.overtaken", operation=str(taken.id), kind=taken.kind, attempt=taken.attempt
+            )
+
+
+async def _leased(system: System, operations: Operations, taken: Taken) -> None:
+    doing = asyncio.create_task(work.named(taken.kind)(system, taken))
+    try:
+        while not doing.done():
+            await asyncio.wait([doing], timeout=LEASE.total_seconds() / 3)
+            if not doing.done() and not await operations.renew(taken):
+                raise RuntimeError("the lease is lost: another attempt has taken over")
+        doing.result()
+    finally:
+        doing.cancel()
+        with suppress(asyncio.CancelledError):
+            await doing
+
+
 def run(settings: Settings) -> None:
     """Work off jobs until SIGINT or SIGTERM. Runs in the main thread of a process of its own."""
     configure(settings.log_format)
     stopping = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stopping.set())
-    jobs = broker(settings)
+    jobs, office = broker(settings), Office(settings)
+    jobs.add_middleware(office)
     dramatiq.set_broker(jobs)
+
+    @dramatiq.actor(actor_name=ACTOR, queue_name=QUEUE, broker=jobs, time_limit=3_600_000)
+    async def _perform(operation_id: str) -> None:
+        assert office.system is not None
+        await perform(office.system, UUID(operation_id))
+
     worker = dramatiq.Worker(jobs, worker_threads=THREADS)
     worker.queue_prefetch = THREADS  # twice that by default: jobs hoarded here while a neighbour idles
     jobs.emit_after("process_boot")  # else TimeLimit and ShutdownNotifications do nothing

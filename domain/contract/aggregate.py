@@ -1,8 +1,8 @@
 """A contract: drafted unsigned, then signed; canceled is final, archived is filed away. It is never deleted.
 
-Signed, its kind, organisation and amount are firm, and the amount changes by amendment alone; title, custom id, contact
-and due date stay what an office keeps in order. Archived may be what nothing more is expected of: an unsigned contract, a
-canceled one, a signed one with no money to come.
+Signed, its kind, organisation and amount are firm, and the amount changes by amendment alone; title, custom id,
+contact and due date stay what an office keeps in order. Archived may be what nothing more is expected of: an unsigned
+contract, a canceled one, a signed one with no money to come.
 """
 
 from collections.abc import Collection
@@ -171,6 +171,9 @@ def sign(contract: Open, command: SignContract) -> tuple[ContractEvent, ...]:
                 signed_at=command.now,
                 signed_version=paper.version,
                 document_sha256=digest,
+                custom_id=paper.terms.custom_id,
+                title=paper.terms.title,
+                account_manager_id=paper.account_manager_id,
             )
             return (signed,)
         case Signed(signed_by=signed_by):

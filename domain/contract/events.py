@@ -47,7 +47,10 @@ class ContractChanged(Event, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class ContractSigned(Event, frozen=True, kw_only=True, omit_defaults=True):
-    """`document_sha256`: of the contract as version `signed_version` had it, see domain/contract/document.py."""
+    """`document_sha256`: of the contract as version `signed_version` had it, see domain/contract/document.py.
+
+    What it is called and who answers for it stand here, too, so that whoever is to be told needs no other event.
+    """
 
     TOPIC: ClassVar[str] = "contract.signed.v1"
 
@@ -55,6 +58,9 @@ class ContractSigned(Event, frozen=True, kw_only=True, omit_defaults=True):
     signed_at: datetime
     signed_version: int
     document_sha256: str
+    custom_id: str | None = None
+    title: str | None = None
+    account_manager_id: UUID | None = None
 
 
 class ContractAmended(Event, frozen=True, kw_only=True, omit_defaults=True):

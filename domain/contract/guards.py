@@ -19,8 +19,8 @@ from domain.shared import Claim, Guard, Responsible
 CUSTOM_ID = "contract.custom_id"
 
 
-def guards(stream_id: UUID, event: ContractEvent) -> tuple[Guard, ...]:  # noqa: ARG001 - nothing names the stream
-    """Whatever becomes of a contract, it keeps its custom id: what one name meant once it means for ever."""
+def guards(stream_id: UUID, event: ContractEvent) -> tuple[Guard, ...]:
+    """Canceled and archived contracts keep their custom id: letters and papers go on naming them by it."""
     match event:
         case ContractDrafted():
             return custom_id(event.custom_id), Responsible(user_id=event.account_manager_id)

@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from domain.shared import Event
 
-_RIGHTS = UUID("5f0c2a53-7c1e-4f7e-9d0b-3f6a1f0e7d42")
+_RIGHTS = UUID("d50204bf-4738-420a-8430-246ceff5b6b2")
 """The namespace of grant ids (RFC 9562 5.5). It never changes: a right's stream is found by it."""
 
 
@@ -31,7 +31,14 @@ class Right(Struct, frozen=True, kw_only=True):
     @property
     def stream_id(self) -> UUID:
         """One stream per right, whoever gives it and however often."""
-        parts = (self.subject.type, str(self.subject.id), self.scope_type, self.scope_id, self.module, self.action)
+        parts = (
+            self.subject.type,
+            str(self.subject.id),
+            self.scope_type,
+            self.scope_id,
+            self.module,
+            self.action,
+        )
         return uuid5(_RIGHTS, "|".join(parts))
 
 

@@ -1,4 +1,4 @@
-"""What an organisation keeps for itself: its pairs of register numbers."""
+"""What an organisation keeps for itself: its pairs of register numbers, and that one may deal with it."""
 
 from uuid import UUID
 
@@ -15,16 +15,18 @@ from domain.shared import Claim, Guard
 
 INN_KPP = "organisation.inn_kpp"
 SIREN_NIC = "organisation.siren_nic"
+OPEN = "organisation.open"
+"""Required by whatever needs an organisation that is not archived; the value is its id."""
 
 
 def guards(stream_id: UUID, event: OrganisationEvent) -> tuple[Guard, ...]:
     match event:
         case OrganisationAdded():
-            return pairs(event.identifiers)
+            return (*pairs(event.identifiers), Claim(kind=OPEN, values=(str(stream_id),)))
         case OrganisationChanged():
             return () if isinstance(event.identifiers, UnsetType) else pairs(event.identifiers)
         case OrganisationArchived():
-            return ()  # an archived organisation keeps its numbers: nobody is registered twice
+            return (Claim(kind=OPEN, values=()),)  # it keeps its numbers: nobody is registered twice
 
 
 def pairs(identifiers: Identifiers) -> tuple[Guard, ...]:

@@ -10,7 +10,7 @@ LOCK = 4241
 GRANTS = """
 grant usage on schema public to {role};
 grant select on all tables in schema public to {role};
-grant insert, update, delete on projections, refreshes, signing_keys to {role};
+grant insert, update, delete on projections, refreshes, signing_keys, operations to {role};
 grant execute on function append, append_as_given to {role};
 revoke execute on function append, append_as_given, apply_guards from public;
 grant create, usage on schema read, read_next, read_prev to {role};

@@ -38,6 +38,9 @@ def test_each_kind_has_its_status():
         Kind.CONFLICT: 409,
         Kind.INVALID: 422,
         Kind.HELD: 423,
+        Kind.WRONG_REFERENCE: 400,
+        Kind.TOO_LARGE: 413,
+        Kind.UNSUPPORTED: 415,
     }
 
 

@@ -286,7 +286,8 @@ async def five(office):
 
 
 async def test_a_list_is_newest_first_and_goes_on_page_by_page(office, five):
-    first = await five.get("/organisations", params={"page_size": 2, "include_total": "true"})
+    newest = {"X-Min-Position": str(await office.head())}
+    first = await five.get("/organisations", params={"page_size": 2, "include_total": "true"}, headers=newest)
     body = first.json()
     assert [each["full_name"] for each in body["data"]] == ["Ypsilon", "Delta"]
     assert (body["has_more"], body["total"]) == (True, 5)
@@ -345,7 +346,7 @@ async def test_archived_ones_are_listed_on_demand(office, five):
         ({"page_size": -1}, "page_size_invalid"),
         ({"page_size": "many"}, "query.invalid"),
         ({"page_token": "x"}, "page_token_malformed"),
-        ({"order_by": "colour"}, "filter_unknown_field"),
+        ({"order_by": "colour"}, "order_by_unknown_field"),
         ({"order_by": "full_name sideways"}, "order_by_malformed"),
         ({"fields": "colour"}, "fields_unknown"),
         ({"filter": "colour=red"}, "filter_unknown_field"),

@@ -23,7 +23,7 @@ def bearer(answer) -> dict[str, str]:
 
 
 async def is_over(office, client) -> bool:
-    """Whether nothing can be done any more with what was good a moment ago: a read, a wish, a rehearsal, no wish at all."""
+    """Whether nothing can be done any more: no read, no wish, no rehearsal, not even wishing for nothing."""
     place = await office.organisation()
     async with office.nothing_stored():
         answers = [

@@ -33,13 +33,13 @@ def told(path: Path) -> str:
 
 
 def classes(stem, kind):
-    found = (
-        value
+    found = {
+        value  # a union of one is another name for the class, not another class
         for module in modules(stem)
         for value in vars(module).values()
         if isinstance(value, type) and issubclass(value, kind) and value.__module__ == module.__name__
-    )
-    return sorted(found, key=lambda found: found.__qualname__)
+    }
+    return sorted(found, key=named)
 
 
 def named(found):

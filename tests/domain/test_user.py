@@ -102,7 +102,9 @@ def test_a_moderator_resets_passwords_below_himself_only(role):
 
 
 def test_a_role_is_changed():
-    given(USER, ANNA).when(ChangeRole(role="moderator", by_role="admin")).then(UserRoleChanged(role="moderator"))
+    given(USER, ANNA).when(ChangeRole(role="moderator", by_role="admin")).then(
+        UserRoleChanged(role="moderator")
+    )
 
 
 def test_the_role_of_a_blocked_user_changes_without_letting_him_in():

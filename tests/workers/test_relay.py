@@ -1,7 +1,9 @@
 """The stream is the log, number for number, whatever happens to the stream."""
 
 import asyncio
+from uuid import uuid4
 
+import msgspec
 import nats.errors
 import psycopg
 import pytest
@@ -9,7 +11,7 @@ import pytest
 from projections.leaf import leaf, stored_of
 from tests.flow import append, workers
 from workers.epoch import EpochMismatch
-from workers.relay import Relay
+from workers.relay import Relay, Unacknowledged
 
 pytestmark = pytest.mark.anyio
 
@@ -116,23 +118,16 @@ async def test_two_relays_publish_nothing_twice(flow, dsn, nats_server):
         assert state.messages == 500
 
 
-async def test_a_relay_without_the_role_publishes_nothing_twice(flow, dsn, nats_server, monkeypatch):
-    """Locks only save work: the server alone must refuse. Here both believe that they are the one."""
-
-    async def taken(*_: object) -> bool:
-        return True
-
-    monkeypatch.setattr("infrastructure.role._take", taken)
-    async with workers(dsn, nats_server) as other:
-        for _ in range(10):
-            append(dsn, 50)
-        flow.relay()
-        other.relay()
-        for _ in range(10):
-            append(dsn, 50)
-            await asyncio.sleep(0)
-        await flow.until(lambda: published(flow))
-        assert (await flow.nats.stream.stream_info("EVENTS")).state.messages == 1000
+async def test_a_relay_that_has_slept_publishes_nothing_twice(flow, dsn):
+    """Locks only save work: the server alone must refuse one that believes it is still the relay."""
+    append(dsn, 50)
+    flow.relay()
+    await flow.until(lambda: published(flow))
+    late = Relay(flow.log, flow.positions, flow.publisher)
+    for believed in (0, 49):
+        with pytest.raises(Unacknowledged):
+            await late._publish_from(flow.connection, believed)
+    assert (await flow.nats.stream.stream_info("EVENTS")).state.messages == 50
 
 
 async def test_the_next_relay_takes_over_when_the_connection_of_the_first_is_cut(
@@ -151,12 +146,16 @@ async def test_the_next_relay_takes_over_when_the_connection_of_the_first_is_cut
         await flow.until(lambda: published(flow))
 
 
-async def test_a_stream_of_another_history_stops_the_relay(flow, dsn, owner_dsn):
+@pytest.mark.parametrize("appended", [0, 1], ids=["ahead of the store", "with another event"])
+async def test_a_stream_of_another_history_stops_the_relay(flow, dsn, appended):
     append(dsn, 5)
     relay = flow.relay()
     await flow.until(lambda: published(flow))
     await flow.stop(relay)
-    await flow.publisher.stream.publish("events.x.y.v1", leaf((await flow.log.read(4, 1))[0]))
+    (last,) = await flow.log.read(4, 1)
+    foreign = msgspec.structs.replace(last, position=6, event_id=uuid4())
+    await flow.publisher.stream.publish("events.x.y.v1", leaf(foreign))
+    append(dsn, appended)
     with pytest.raises(EpochMismatch):
         await asyncio.wait_for(Relay(flow.log, flow.positions, flow.publisher).run(dsn), 10)
 

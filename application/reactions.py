@@ -1,0 +1,59 @@
+"""What follows from a fact: pure functions from an event, and its stream as it then was, to what Chancery does by itself.
+
+A reaction's name and the event's id make its key, so that a repeat is answered, not repeated.
+"""
+
+from collections.abc import Callable
+from typing import Any
+from uuid import UUID
+
+from msgspec import Struct
+
+from domain.contract.aggregate import CONTRACT, Contract, Signed
+from domain.contract.events import ContractSigned
+from domain.shared import Event, Recorded, Rules
+
+
+class Tell(Struct, frozen=True, kw_only=True):
+    """A message from Chancery itself to a user."""
+
+    user_id: UUID
+    text: str
+
+
+class Ask(Struct, frozen=True, kw_only=True):
+    """An operation: work that touches the outside."""
+
+    kind: str
+    about: dict[str, Any]
+
+
+Effect = Tell | Ask
+
+
+class Reaction(Struct, frozen=True, kw_only=True):
+    """`when` an event of the noun that `rules` govern is recorded, `then` says what follows from it."""
+
+    name: str
+    when: type[Event]
+    rules: Rules[Any, Any, Any]
+    then: Callable[[Recorded[Any], Any], tuple[Effect, ...]]
+
+
+def reactions() -> tuple[Reaction, ...]:
+    """Every Reaction that stands in this module."""
+    return tuple(value for value in globals().values() if isinstance(value, Reaction))
+
+
+def _signed(recorded: Recorded[ContractSigned], contract: Contract) -> tuple[Effect, ...]:
+    assert isinstance(contract, Signed)
+    manager_id, terms = contract.paper.account_manager_id, contract.paper.terms
+    if manager_id is None or manager_id == recorded.event.signed_by:
+        return ()  # he knows
+    name = " ".join(part for part in (terms.custom_id, terms.title) if part) or str(recorded.stream_id)
+    return (Tell(user_id=manager_id, text=f"Contract {name} was signed."),)
+
+
+TELL_ACCOUNT_MANAGER_WHEN_CONTRACT_SIGNED = Reaction(
+    name="tell_account_manager_when_contract_signed", when=ContractSigned, rules=CONTRACT, then=_signed
+)

@@ -1,0 +1,279 @@
+"""Files' contents in an S3 store: streamed in and out in small parts, whole or not at all, never on the event loop."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from io import BytesIO
+from pathlib import Path
+from typing import Any, ParamSpec, Protocol, TypeVar
+from uuid import UUID
+
+import structlog
+import urllib3
+from minio import Minio
+from minio.commonconfig import CopySource
+from minio.datatypes import Part
+from minio.error import MinioException, S3Error
+from urllib3.exceptions import HTTPError
+
+from infrastructure.bounded import Bounded, Busy
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+PART = 5 << 20
+"""Bytes sent at once; S3 takes no smaller part but the last."""
+READ = 256 << 10
+"""Bytes read at once."""
+TRANSFERS = 64
+"""Contents on their way in or out at the same time; each holds up to two parts in memory."""
+
+_log = structlog.get_logger("object_store")
+
+
+class StoreUnavailable(Exception):
+    """The object store is away, too slow, or refuses us; nothing was kept."""
+
+
+class ObjectMissing(Exception):
+    """There is no object of this name."""
+
+
+class _Client(Minio):
+    """The calls of a multipart upload (S3 API) by themselves: a thread is held while bytes travel, not while a slow
+    sender makes us wait for them."""
+
+    def begin(self, bucket: str, name: str) -> str:
+        return self._create_multipart_upload(bucket, name, {"Content-Type": "application/octet-stream"})
+
+    def send(self, bucket: str, name: str, upload: str, number: int, data: bytes) -> Part:
+        return Part(number, self._upload_part(bucket, name, data, None, upload, number))
+
+    def complete(self, bucket: str, name: str, upload: str, parts: list[Part]) -> None:
+        self._complete_multipart_upload(bucket, name, upload, parts)
+
+    def abort(self, bucket: str, name: str, upload: str) -> None:
+        self._abort_multipart_upload(bucket, name, upload)
+
+
+class Options(Protocol):
+    """The settings it stands on."""
+
+    @property
+    def s3_endpoint(self) -> str: ...
+    @property
+    def s3_access_key(self) -> str: ...
+    @property
+    def s3_secret_key(self) -> str: ...
+    @property
+    def s3_bucket(self) -> str: ...
+    @property
+    def s3_region(self) -> str: ...
+    @property
+    def s3_secure(self) -> bool: ...
+    @property
+    def s3_public_endpoint(self) -> str: ...
+
+
+class ObjectStore:
+    """Objects of one bucket, named by ids. `files`: the folder where an S3 server of our own keeps them, which does
+    not sync them to disk; None: it is somebody else's, who does.
+
+    Every method raises StoreUnavailable or Busy when it cannot be done now.
+    """
+
+    def __init__(self, options: Options, files: Path | None = None) -> None:
+        def client(endpoint: str) -> _Client:
+            return _Client(
+                endpoint,
+                options.s3_access_key,
+                options.s3_secret_key,
+                secure=options.s3_secure,
+                region=options.s3_region,
+                http_client=urllib3.PoolManager(
+                    timeout=urllib3.Timeout(connect=2, read=10), retries=False, maxsize=TRANSFERS
+                ),
+            )
+
+        self._client, self._bucket, self._files = client(options.s3_endpoint), options.s3_bucket, files
+        self._public = client(options.s3_public_endpoint or options.s3_endpoint)
+        self._threads = Bounded("the object store", threads=8, waiting=2 * TRANSFERS)
+        self._transfers = 0
+        self._cleaning: set[asyncio.Task[None]] = set()
+
+    async def store(self, object_id: UUID, content: AsyncIterable[bytes]) -> None:
+        """The whole content under that name, on disk when this returns; if `content` raises: nothing, and it raises."""
+        name = str(object_id)
+        with self._transfer():
+            incoming = _Incoming(self._call, self._client, self._bucket, name)
+            try:
+                async for chunk in content:
+                    await incoming.take(chunk)
+                await incoming.end()
+            except StoreUnavailable:
+                self._later(incoming.abandon())
+                raise
+            except BaseException:
+                await self._surely(incoming.abandon())
+                raise
+        await self._sync(name)
+
+    async def size(self, object_id: UUID) -> int:
+        """In bytes. Raises ObjectMissing."""
+        found = await self._call(self._client.stat_object, self._bucket, str(object_id))
+        return found.size or 0
+
+    async def copy(self, source: UUID, target: UUID) -> None:
+        """Raises ObjectMissing."""
+        await self._call(
+            self._client.copy_object, self._bucket, str(target), CopySource(self._bucket, str(source))
+        )
+        await self._sync(str(target))
+
+    async def remove(self, object_id: UUID) -> None:
+        """There is none of that name afterwards."""
+        await self._call(self._client.remove_object, self._bucket, str(object_id))
+
+    async def read(
+        self, object_id: UUID, *, offset: int = 0, length: int | None = None
+    ) -> AsyncIterator[bytes]:
+        """Its content, piece by piece; opened when this returns, so that what cannot be read is known before.
+
+        Raises ObjectMissing.
+        """
+        transfer = self._transfer()
+        transfer.__enter__()
+        try:
+            response = await self._call(
+                self._client.get_object, self._bucket, str(object_id), offset=offset, length=length or 0
+            )
+        except BaseException:
+            transfer.__exit__(None, None, None)
+            raise
+
+        async def pieces() -> AsyncIterator[bytes]:
+            try:
+                while piece := await self._call(response.read, READ):
+                    yield piece
+            finally:
+                response.close()
+                response.release_conn()
+                transfer.__exit__(None, None, None)
+
+        return pieces()
+
+    async def names(self, after: UUID, before: UUID) -> list[UUID]:
+        """Of the objects there are, those between; ids are made in order of time."""
+
+        def found() -> list[UUID]:
+            listed = self._client.list_objects(self._bucket, start_after=str(after))
+            return [UUID(each.object_name) for each in listed if str(after) < str(each.object_name) < str(before)]
+
+        return await self._call(found)
+
+    def upload_url(self, object_id: UUID, *, since: datetime, lifetime: timedelta) -> str:
+        """Where anybody may PUT the content from `since` for `lifetime`; the same arguments make the same address."""
+        return self._public.get_presigned_url(
+            "PUT", self._bucket, str(object_id), expires=lifetime, request_date=since
+        )
+
+    def close(self) -> None:
+        self._threads.close()
+
+    @contextmanager
+    def _transfer(self) -> Iterator[None]:
+        if self._transfers >= TRANSFERS:
+            raise Busy("the object store")
+        self._transfers += 1
+        try:
+            yield
+        finally:
+            self._transfers -= 1
+
+    async def _call(self, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return await self._threads(function, *args, **kwargs)
+        except S3Error as error:
+            if error.code in ("NoSuchKey", "NoSuchUpload"):
+                raise ObjectMissing(str(error.object_name)) from None
+            raise StoreUnavailable(str(error.code)) from error
+        except (MinioException, HTTPError, OSError) as error:
+            raise StoreUnavailable(type(error).__name__) from error
+
+    async def _sync(self, name: str) -> None:
+        if self._files is not None:
+            await self._threads(sync, self._files / name)
+
+    def _later(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(work)
+        self._cleaning.add(task)
+        task.add_done_callback(self._cleaning.discard)
+        return task
+
+    async def _surely(self, work: Coroutine[Any, Any, None]) -> None:
+        """To its end, even if we are cancelled meanwhile."""
+        await asyncio.shield(self._later(work))
+
+
+Call = Callable[..., Coroutine[Any, Any, Any]]
+
+
+class _Incoming:
+    """One object on its way in: nothing is sent before there is a part of it, and a small one goes at once."""
+
+    def __init__(self, call: Call, client: _Client, bucket: str, name: str) -> None:
+        self._call, self._client, self._place = call, client, (bucket, name)
+        self._waiting: list[bytes] = []
+        self._size = 0
+        self._upload: str | None = None
+        self._parts: list[Part] = []
+        self._sent = False
+
+    async def take(self, chunk: bytes) -> None:
+        self._waiting.append(chunk)
+        self._size += len(chunk)
+        while self._size > PART:
+            await self._send(PART)
+
+    async def end(self) -> None:
+        if self._upload is None:
+            whole = b"".join(self._waiting)
+            self._sent = True
+            await self._call(self._client.put_object, *self._place, BytesIO(whole), len(whole))
+        else:
+            await self._send(self._size)
+            self._sent = True
+            await self._call(self._client.complete, *self._place, self._upload, self._parts)
+
+    async def abandon(self) -> None:
+        """Leave nothing behind; what cannot be cleaned up now is swept up later."""
+        try:
+            if self._upload is not None:
+                await self._call(self._client.abort, *self._place, self._upload)
+            if self._sent:
+                await self._call(self._client.remove_object, *self._place)
+        except ObjectMissing:
+            pass  # it was gone already
+        except (StoreUnavailable, Busy) as error:
+            _log.warning("an object may be left behind", name=self._place[1], error=str(error))
+
+    async def _send(self, size: int) -> None:
+        whole = b"".join(self._waiting)
+        part, rest = whole[:size], whole[size:]
+        self._waiting, self._size = [rest], len(rest)
+        if self._upload is None:
+            self._upload = await self._call(self._client.begin, *self._place)
+        number = len(self._parts) + 1
+        self._parts.append(await self._call(self._client.send, *self._place, self._upload, number, part))
+
+
+def sync(file: Path) -> None:
+    """The file and its place in the folder, on disk when this returns. Raises OSError."""
+    for path in (file, file.parent):
+        handle = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)

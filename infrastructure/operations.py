@@ -1,0 +1,98 @@
+"""Operations: asked for once, done under a lease, closed only by the attempt that holds it."""
+
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from msgspec import Struct
+from psycopg import AsyncConnection
+from psycopg_pool import AsyncConnectionPool
+
+from infrastructure.event_store import new_id
+
+LEASE = timedelta(seconds=60)
+"""How long an attempt may be silent; then it counts as dead and another may begin."""
+MOST_ATTEMPTS = 8
+OFFER_AGAIN = timedelta(seconds=10)
+"""After which an id that nobody took is given to the broker again: so much a flushed broker costs."""
+
+
+class Taken(Struct, frozen=True, kw_only=True):
+    """One attempt at an operation. `id` is also the idempotency key for whatever it does outside."""
+
+    id: UUID
+    kind: str
+    about: dict[str, Any]
+    attempt: int
+
+
+class Operations:
+    def __init__(self, pool: AsyncConnectionPool[Any]) -> None:
+        self._pool = pool
+
+    async def ask(self, kind: str, about: dict[str, Any], *, occasion: str | None = None) -> bool:
+        """False when the occasion has asked before."""
+        async with self._pool.connection() as connection:
+            return await ask(connection, kind, about, occasion=occasion)
+
+    async def due(self, limit: int = 500) -> list[UUID]:
+        """What should be offered to the broker now: queued and due, or run by an attempt that has gone silent."""
+        return [row[0] for row in await self._rows(DUE, (OFFER_AGAIN, limit))]
+
+    async def take(self, operation_id: UUID) -> Taken | None:
+        """The lease; None when it is not due, held by another, or ended."""
+        rows = await self._rows(TAKE, (LEASE, operation_id))
+        return (
+            None if not rows else Taken(id=rows[0][0], kind=rows[0][1], about=rows[0][2], attempt=rows[0][3])
+        )
+
+    async def renew(self, taken: Taken) -> bool:
+        """Still at it; False when the lease is lost, and then the attempt must stop."""
+        return bool(await self._rows(RENEW, (LEASE, taken.id, taken.attempt)))
+
+    async def done(self, taken: Taken) -> bool:
+        """False when another attempt has taken over meanwhile: its word counts."""
+        return bool(await self._rows(DONE, (taken.id, taken.attempt)))
+
+    async def failed(self, taken: Taken, error: str) -> None:
+        """Back in the queue with a growing pause; given up after 8 attempts."""
+        pause = timedelta(seconds=min(2**taken.attempt, 3600))
+        await self._rows(FAILED, (MOST_ATTEMPTS, MOST_ATTEMPTS, error[:2000], pause, taken.id, taken.attempt))
+
+    async def _rows(self, query: bytes, parameters: tuple[Any, ...]) -> list[Any]:
+        async with self._pool.connection() as connection:
+            cursor = await connection.execute(query, parameters)
+            rows: list[Any] = await cursor.fetchall()
+            return rows
+
+
+async def ask(
+    connection: AsyncConnection[Any], kind: str, about: dict[str, Any], *, occasion: str | None = None
+) -> bool:
+    """In the caller's transaction: what must be done is a row before it is anything else."""
+    cursor = await connection.execute(
+        "insert into operations (id, kind, about, occasion) values (%s, %s, %s, %s) on conflict (occasion) do nothing",
+        (new_id(), kind, msgspec.json.encode(about).decode(), occasion),
+    )
+    return cursor.rowcount == 1
+
+
+DUE = b"""update operations set offered_at = clock_timestamp() where id in (
+  select id from operations
+  where (state = 'queued' and run_at <= clock_timestamp() or state = 'running' and leased_until < clock_timestamp())
+    and (offered_at is null or offered_at < greatest(clock_timestamp() - %s, run_at))
+  order by run_at limit %s for update skip locked) returning id"""
+TAKE = b"""update operations set state = 'running', attempt = attempt + 1, leased_until = clock_timestamp() + %s
+  where id = %s and (state = 'queued' and run_at <= clock_timestamp()
+                     or state = 'running' and leased_until < clock_timestamp())
+  returning id, kind, about, attempt"""
+RENEW = b"""update operations set leased_until = clock_timestamp() + %s
+  where id = %s and attempt = %s and state = 'running' returning id"""
+DONE = b"""update operations set state = 'done', ended_at = clock_timestamp(), leased_until = null, last_error = null
+  where id = %s and attempt = %s and state = 'running' returning id"""
+FAILED = b"""update operations set
+    state = case when attempt >= %s then 'failed' else 'queued' end,
+    ended_at = case when attempt >= %s then clock_timestamp() end,
+    last_error = %s, leased_until = null, run_at = clock_timestamp() + %s
+  where id = %s and attempt = %s and state = 'running' returning id"""

@@ -1,0 +1,120 @@
+"""Turns facts into what follows from them: commands under the event's own key, and operations."""
+
+import asyncio
+from functools import reduce
+from hashlib import sha256
+from typing import Any
+
+import structlog
+from psycopg import AsyncConnection
+
+from application.access import system
+from application.execute import Context
+from application.message import Dialogs
+from application.ports import Key
+from application.reactions import Ask, Effect, Reaction, Tell, reactions
+from domain.shared import Event, Recorded
+from infrastructure.event_log import EventLog
+from infrastructure.operations import ask
+from infrastructure.postgres import REACTOR
+from infrastructure.role import UNREACHABLE, hold
+from workers.feed import Feed
+
+BATCH = 200
+LONGEST_PAUSE = 60.0
+NAME = "reactor"
+PLACE = "work"
+"""It keeps its checkpoint among those of the projections, in a place that no read model is in."""
+
+log = structlog.get_logger()
+
+
+class Reactor:
+    """One at a time does it. What it does is idempotent, so that a crash before the checkpoint costs nothing."""
+
+    def __init__(self, events: EventLog, feed: Feed, dialogs: Dialogs) -> None:
+        self._events, self._feed, self._dialogs = events, feed, dialogs
+        self._reactions = reactions()
+
+    async def run(self, url: str) -> None:
+        async with self._feed:
+            await hold(url, NAME, REACTOR, self._work)
+
+    async def _work(self, connection: AsyncConnection[Any]) -> None:
+        position = await begin(connection)
+        while True:
+            stored = await self._feed.after(position, BATCH)
+            for recorded in await self._events.open(stored):
+                await self._until_done(connection, recorded)
+            position = stored[-1].position
+            await connection.execute(
+                "update projections set position = %s, count = count + %s, failure = null, failed_at = null,"
+                " updated_at = clock_timestamp() where name = %s and place = %s",
+                (position, len(stored), NAME, PLACE),
+            )
+
+    async def _until_done(self, connection: AsyncConnection[Any], recorded: Recorded[Event]) -> None:
+        """Tries for ever, with growing pauses, and says so: nothing is skipped."""
+        pause = 1.0
+        while True:
+            try:
+                await self.react(connection, recorded)
+                return
+            except UNREACHABLE:
+                raise
+            except Exception as error:  # noqa: BLE001 - whatever a reaction raises: say where it stands
+                failure = f"event {recorded.event_id} at position {recorded.position}: {error!r}"[:1000]
+                log.error("reactor.stopped", failure=failure, exc_info=error)
+                await connection.execute(
+                    "update projections set failure = %s, failed_at = coalesce(failed_at, clock_timestamp())"
+                    " where name = %s and place = %s",
+                    (failure, NAME, PLACE),
+                )
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, LONGEST_PAUSE)
+
+    async def react(self, connection: AsyncConnection[Any], recorded: Recorded[Event]) -> None:
+        """All that follows from one event; a second time it changes nothing."""
+        for reaction in self._reactions:
+            if isinstance(recorded.event, reaction.when):
+                state = await self._state(reaction, recorded)
+                for number, effect in enumerate(reaction.then(recorded, state)):
+                    await self._effect(
+                        connection, f"{reaction.name} {number} {recorded.event_id}", recorded, effect
+                    )
+
+    async def _state(self, reaction: Reaction, recorded: Recorded[Event]) -> Any:
+        """The stream as it was right after the event."""
+        stream = await self._events.stream(recorded.stream_id, up_to=recorded.position)
+        events = [each.event for each in await self._events.open(stream)]
+        return reduce(reaction.rules.evolve, events, reaction.rules.initial)
+
+    async def _effect(
+        self, connection: AsyncConnection[Any], occasion: str, recorded: Recorded[Event], effect: Effect
+    ) -> None:
+        match effect:
+            case Tell():
+                digest = sha256(occasion.encode()).digest()
+                context = Context(
+                    caller=system(),
+                    request_id=recorded.metadata.request_id,
+                    cause=recorded.event_id,
+                    key=Key(digest=digest, fingerprint=digest),
+                )
+                await self._dialogs.tell(effect.user_id, effect.text, context)
+            case Ask():
+                await ask(connection, effect.kind, effect.about, occasion=occasion)
+
+
+async def begin(connection: AsyncConnection[Any]) -> int:
+    """The position after which to go on; a new log is followed from its beginning."""
+    await connection.execute(
+        "insert into projections (name, place, version) values (%s, %s, 1) on conflict do nothing",
+        (NAME, PLACE),
+    )
+    cursor = await connection.execute(
+        "select position from projections where name = %s and place = %s", (NAME, PLACE)
+    )
+    row = await cursor.fetchone()
+    assert row is not None
+    return int(row[0])
