@@ -2,10 +2,12 @@
 
 import asyncio
 import os
+import re
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Coroutine, Iterator
-from contextlib import contextmanager
+from contextlib import asynccontextmanager, contextmanager
 from datetime import datetime, timedelta
 from io import BytesIO
+from itertools import takewhile
 from pathlib import Path
 from typing import Any, ParamSpec, Protocol, TypeVar
 from uuid import UUID
@@ -30,6 +32,7 @@ READ = 256 << 10
 TRANSFERS = 64
 """Contents on their way in or out at the same time; each holds up to two parts in memory."""
 
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _log = structlog.get_logger("object_store")
 
 
@@ -136,40 +139,34 @@ class ObjectStore:
         """There is none of that name afterwards."""
         await self._call(self._client.remove_object, self._bucket, str(object_id))
 
-    async def read(
-        self, object_id: UUID, *, offset: int = 0, length: int | None = None
-    ) -> AsyncIterator[bytes]:
-        """Its content, piece by piece; opened when this returns, so that what cannot be read is known before.
+    @asynccontextmanager
+    async def reading(self, object_id: UUID) -> AsyncIterator[AsyncIterator[bytes]]:
+        """Its content, piece by piece. Raises ObjectMissing."""
+        with self._transfer():
+            response = await self._call(self._client.get_object, self._bucket, str(object_id))
+            whole = False
 
-        Raises ObjectMissing.
-        """
-        transfer = self._transfer()
-        transfer.__enter__()
-        try:
-            response = await self._call(
-                self._client.get_object, self._bucket, str(object_id), offset=offset, length=length or 0
-            )
-        except BaseException:
-            transfer.__exit__(None, None, None)
-            raise
-
-        async def pieces() -> AsyncIterator[bytes]:
-            try:
+            async def pieces() -> AsyncIterator[bytes]:
+                nonlocal whole
                 while piece := await self._call(response.read, READ):
                     yield piece
-            finally:
-                response.close()
-                response.release_conn()
-                transfer.__exit__(None, None, None)
+                whole = True
 
-        return pieces()
+            try:
+                yield pieces()
+            finally:
+                if not whole:
+                    response.close()
+                response.release_conn()
 
     async def names(self, after: UUID, before: UUID) -> list[UUID]:
         """Of the objects there are, those between; ids are made in order of time."""
 
         def found() -> list[UUID]:
             listed = self._client.list_objects(self._bucket, start_after=str(after))
-            return [UUID(each.object_name) for each in listed if str(after) < str(each.object_name) < str(before)]
+            named = (str(each.object_name) for each in listed)
+            among = takewhile(lambda name: name < str(before), named)
+            return [UUID(name) for name in among if _UUID.fullmatch(name) and name > str(after)]
 
         return await self._call(found)
 
@@ -260,13 +257,15 @@ class _Incoming:
             _log.warning("an object may be left behind", name=self._place[1], error=str(error))
 
     async def _send(self, size: int) -> None:
-        whole = b"".join(self._waiting)
-        part, rest = whole[:size], whole[size:]
-        self._waiting, self._size = [rest], len(rest)
         if self._upload is None:
             self._upload = await self._call(self._client.begin, *self._place)
-        number = len(self._parts) + 1
+        number, part = len(self._parts) + 1, self._cut(size)
         self._parts.append(await self._call(self._client.send, *self._place, self._upload, number, part))
+
+    def _cut(self, size: int) -> bytes:
+        whole = b"".join(self._waiting)
+        self._waiting, self._size = [whole[size:]], len(whole) - size
+        return whole[:size]
 
 
 def sync(file: Path) -> None:

@@ -40,15 +40,25 @@ async def open_pool(
     url: str, *, size: int, options: str = TIMEOUTS, name: str = "chancery"
 ) -> AsyncConnectionPool[Any]:
     """A pool of autocommit connections that are checked before they are lent."""
+
+    async def check(connection: AsyncConnection[Any]) -> None:
+        """Where one is dead the others are too: they are all replaced now, not one by one with a longer wait each."""
+        try:
+            await AsyncConnectionPool.check_connection(connection)
+        except psycopg.Error:
+            await pool.drain()
+            raise
+
     pool: AsyncConnectionPool[Any] = AsyncConnectionPool(
         url,
         min_size=1,
         max_size=size,
         timeout=5,
         max_lifetime=1800,
+        reconnect_timeout=1,  # who asks next makes it try again; its own waits double for as long as an outage lasts
         open=False,
         configure=prepare,
-        check=AsyncConnectionPool.check_connection,
+        check=check,
         kwargs={"autocommit": True, "options": options, "application_name": name, "connect_timeout": 5},
     )
     await pool.open(wait=False)
@@ -107,13 +117,11 @@ class GroupRead(Generic[K, V]):
 
     async def _answer(self, batch: dict[K, asyncio.Future[V | None]]) -> None:
         try:
-            if self._connection is None or self._connection.closed:
-                self._connection = await connect(self._url, name=self._name)
-            found = await self._read(self._connection, list(batch))
+            found = await self._found(list(batch))
         except (
             *LOST,
             psycopg.errors.UndefinedTable,
-        ) as problem:  # the table: its projector has not made it yet
+        ) as problem:  # no table: its projector has not made it yet
             await self._drop()
             _fail(batch.values(), Unavailable(str(problem)))
             return
@@ -124,6 +132,16 @@ class GroupRead(Generic[K, V]):
         for key, future in batch.items():
             if not future.done():
                 future.set_result(found.get(key))
+
+    async def _found(self, keys: list[K]) -> Mapping[K, V]:
+        """Looks twice when a connection that was good has gone: the server may be there again."""
+        if self._connection is not None and not self._connection.closed:
+            try:
+                return await self._read(self._connection, keys)
+            except LOST:
+                await self._drop()
+        self._connection = await connect(self._url, name=self._name)
+        return await self._read(self._connection, keys)
 
     async def _drop(self) -> None:
         if self._connection is not None:

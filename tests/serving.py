@@ -65,7 +65,7 @@ class Follower:
 
 
 class Following(httpx.ASGITransport):
-    """Brings every read model to the log's head before a read, so that a test need not wait; unless `follows` is off."""
+    """Brings every read model to the log's head before a read, so that no test need wait; unless `follows` is off."""
 
     follows = True
 

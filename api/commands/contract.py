@@ -1,6 +1,6 @@
 """POST and PATCH of contracts."""
 
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 from uuid import UUID
 
 import msgspec
@@ -58,6 +58,15 @@ _OVER = (ContractUnknown, ContractIsCanceled, ContractIsArchived)
 
 class DraftContractBody(Body, frozen=True, kw_only=True):
     """A sale has an amount, a cooperation none."""
+
+    EXAMPLE: ClassVar[dict[str, Any]] = {
+        "kind": "sale",
+        "organisation_id": "01981c5e-7a3b-7c11-9d55-2f6b8a4e1c07",
+        "custom_id": "north-site.2026",
+        "title": "Maintenance of the north site",
+        "amount": {"amount": "12500.00", "currency": "EUR"},
+        "due_on": "2026-12-31",
+    }
 
     kind: ContractKind
     organisation_id: Id

@@ -13,6 +13,7 @@ from click.testing import CliRunner, Result
 
 from cli.projections import command
 from infrastructure.embedded.children import Child, end, wait_until
+from projections.projection import discover
 from tests.flow import append
 
 
@@ -55,7 +56,8 @@ def projected(dsn: str) -> int:
     """The position every read model has reached."""
     with psycopg.connect(dsn) as connection:
         row = connection.execute(
-            "select coalesce(min(position), 0) from projections where place = 'read' having count(*) = 4"
+            "select coalesce(min(position), 0) from projections where place = 'read' having count(*) = %s",
+            (len(discover()),),
         ).fetchone()
         return row[0] if row else 0
 
