@@ -35,7 +35,7 @@ from api.queries import user as user_queries
 from api.queries.past import Past
 from api.queries.records import Records, Sight
 from api.refs import Refs
-from infrastructure.bootstrap import System, clock, running
+from infrastructure.bootstrap import System, clock, first_admin, running
 from infrastructure.logging import configure
 from infrastructure.settings import Settings, load
 from infrastructure.tokens import InvalidToken
@@ -140,6 +140,7 @@ class Served:
 @asynccontextmanager
 async def serving(settings: Settings) -> AsyncGenerator[Edge]:
     async with running(settings) as system:
+        await first_admin(system)
         yield edge_of(system)
 
 

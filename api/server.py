@@ -1,5 +1,6 @@
 """granian in front of the app: a port of our own, workers that end with us, streams that end first."""
 
+import gc
 import os
 import resource
 import signal
@@ -39,6 +40,7 @@ def serve(settings: Settings) -> None:
     # Workers read the settings anew, in their own process.
     os.environ.update(environment(settings))
     _raise_open_files()
+    _load()
     signal.signal(signal.SIGUSR1, signal.SIG_IGN)  # it would end a worker that still starts
     _Server(
         "api.server:build",
@@ -60,9 +62,16 @@ def serve(settings: Settings) -> None:
 def build() -> Any:
     """What a worker runs: it ends with the main process, however that ends."""
     die_with_parent(signal.SIGTERM, os.getppid())
-    from api.app import build_app  # noqa: PLC0415 (nothing of the app is loaded before the fork)
+    from api.app import build_app  # noqa: PLC0415 (loaded by `_load`; `chancery up` needs none of it)
 
     return build_app()
+
+
+def _load() -> None:
+    """Load the code before the fork, and make nothing: workers share its memory, and one that died is soon replaced."""
+    import api.app  # noqa: F401, PLC0415
+
+    gc.freeze()
 
 
 def free_port(host: str, port: int) -> int:

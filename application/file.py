@@ -1,5 +1,6 @@
 """Files: taken in as they stream by, announced and fetched from the object store, bound by others, removed when unbound."""
 
+import asyncio
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime, timedelta
@@ -13,7 +14,17 @@ from application.access import AccessError, Need, system
 from application.execute import Context, DryRun, Execute, TooBusy
 from application.ports import Answer, Claims, ClaimTaken, EventStore, NewId, Reliance
 from domain.file import content
-from domain.file.aggregate import FILE, Announced, File, FileUnknown, Kept, Nothing, Received, Removed, objects
+from domain.file.aggregate import (
+    FILE,
+    Announced,
+    File,
+    FileUnknown,
+    Kept,
+    Nothing,
+    Received,
+    Removed,
+    objects,
+)
 from domain.file.commands import BeginUpload, CompleteUpload, RemoveFile, UploadFile
 from domain.file.guards import BINDING, OBJECT, owned
 from domain.shared import DomainError, FieldError, Kind
@@ -62,10 +73,16 @@ class FileSizeDisagrees(DomainError):
     kind: ClassVar[Kind] = Kind.INVALID
 
 
+class ObjectMissing(Exception):
+    """The object store has nothing of this name."""
+
+
 class Sent(Protocol):
     """A file on its way in with a request. What stands beside the content is known, at the latest, when it has ended;
-    `purpose` is None before that, while it is not known."""
+    `purpose` is None before that, while it is not known. `at_least`: bytes the content has, as announced."""
 
+    @property
+    def at_least(self) -> int: ...
     @property
     def name(self) -> str: ...
     @property
@@ -82,13 +99,26 @@ class Sniffer(Protocol):
 
 
 class Objects(Protocol):
-    """Where contents are kept. Raises what says that it cannot be done now; `missing` is what says there is none."""
+    """Where contents are kept; infrastructure raises what says that it cannot be reached now."""
 
     async def store(self, object_id: UUID, content: AsyncIterable[bytes]) -> None: ...
-    async def size(self, object_id: UUID) -> int | None: ...
-    async def copy(self, source: UUID, target: UUID) -> None: ...
+    async def size(self, object_id: UUID) -> int:
+        """In bytes. Raises ObjectMissing."""
+        ...
+
+    async def copy(self, source: UUID, target: UUID) -> None:
+        """Raises ObjectMissing."""
+        ...
+
+    def reading(self, object_id: UUID) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
+        """Raises ObjectMissing."""
+        ...
+
     async def remove(self, object_id: UUID) -> None: ...
-    def reading(self, object_id: UUID) -> AbstractAsyncContextManager[AsyncIterator[bytes]]: ...
+    async def discard(self, object_id: UUID) -> None:
+        """As `remove`, but what cannot be removed now is left to `Files.sweep`."""
+        ...
+
     async def names(self, after: UUID, before: UUID) -> list[UUID]: ...
     def upload_url(self, object_id: UUID, *, since: datetime, lifetime: timedelta) -> str: ...
 
@@ -130,7 +160,9 @@ class Files:
 
     # --- in with the request -----------------------------------------------------------------------------------
 
-    async def upload(self, sent: Sent, asked: Callable[[Facts], Context], *, dry_run: bool) -> Answer | DryRun:
+    async def upload(
+        self, sent: Sent, asked: Callable[[Facts], Context], *, dry_run: bool
+    ) -> Answer | DryRun:
         """Takes the content in and records it; whatever is refused leaves nothing behind.
 
         `asked` makes the context when everything is known; it must not fail.
@@ -157,22 +189,26 @@ class Files:
             object_id=file_id,
         )
         try:
-            answer = await self._execute(
-                FILE, file_id, command, context, OWN, new=True, extra=_told(command, state="stored")
-            )
-        except (DomainError, AccessError, TooBusy):
-            await self._objects.remove(file_id)
+            answer = await self._execute(FILE, file_id, command, context, OWN, new=True, extra=_told(command))
+        except (
+            DomainError,
+            AccessError,
+            TooBusy,
+        ):  # of what else went wrong it is not known whether it is recorded
+            await self._objects.discard(file_id)
             raise
         if isinstance(answer, Answer) and answer.id != file_id:  # the answer to an earlier request
-            await self._objects.remove(file_id)
+            await self._objects.discard(file_id)
         return answer
 
     async def _judged(self, sent: Sent, look: "_Look") -> AsyncIterator[bytes]:
         """The content as it passes by; a purpose that comes after it must not have allowed less."""
         largest = max(self.limits.values())
+        content.require_size(sent.at_least, largest)
         async for chunk in sent:
             look.take(chunk)
-            content.require_size(look.size, self.limits[sent.purpose] if sent.purpose else largest)
+            limit = self.limits[sent.purpose] if sent.purpose else largest
+            content.require_size(max(look.size, sent.at_least), limit)
             yield chunk
         purpose = sent.purpose or content.ATTACHMENT
         content.require_size(look.size, self.limits[purpose])
@@ -215,25 +251,22 @@ class Files:
         file = await self._mine(file_id, context.caller.actor.id)
         if not isinstance(file, Announced):
             done = CompleteUpload(object_id=file_id, content_type="")
-            return await self._execute(FILE, file_id, done, context, OWN)
-        size = await self._objects.size(file_id)
-        if size is None:
-            raise FileNotSent("Send the content to the address first, then complete the upload.")
-        if size != file.size:
-            raise FileSizeDisagrees(f"{file.size} bytes were announced, {size} were sent.", size=size)
+            return await self._execute(FILE, file_id, done, context, OWN, extra=_standing(file))
         if context.dry_run:
             command = await self._looked_at(file_id, file)
             return await self._execute(FILE, file_id, command, context, OWN)
         object_id = self._new_id()
-        await self._objects.copy(file_id, object_id)
         try:
+            await self._objects.copy(file_id, object_id)
             command = await self._looked_at(object_id, file)
             answer = await self._execute(FILE, file_id, command, context, OWN, extra=_told(command))
+        except ObjectMissing:
+            raise FileNotSent("Send the content to the address first, then complete the upload.") from None
         except (DomainError, AccessError, TooBusy):
-            await self._objects.remove(object_id)
+            await self._objects.discard(object_id)
             raise
-        after = (await self._store.load(FILE, file_id, fresh=True)).state
-        await self._objects.remove(file_id if object_id in objects(after) else object_id)
+        after = (await self._store.load(FILE, file_id)).state
+        await self._objects.discard(file_id if object_id in objects(after) else object_id)
         return answer
 
     async def recheck(self, file_id: UUID) -> None:
@@ -249,14 +282,16 @@ class Files:
         context = Context(caller=system(), request_id="file.check")
         try:
             command = await self._looked_at(file.object_id, file.announced, whole=True)
-        except DomainError as refusal:
-            await self.remove(file_id, reason=refusal.code)
+        except (DomainError, ObjectMissing) as refusal:
+            await self.remove(file_id, reason=getattr(refusal, "code", "missing"))
             return
         await self._execute(FILE, file_id, command, context, OWN)
 
     async def _looked_at(self, object_id: UUID, file: Announced, *, whole: bool = False) -> CompleteUpload:
+        if (size := await self._objects.size(object_id)) != file.size:
+            raise FileSizeDisagrees(f"{file.size} bytes were announced, {size} were sent.", size=size)
         look = _Look(self._sniffer())
-        whole = whole or file.size <= READ_AT_ONCE
+        whole = whole or size <= READ_AT_ONCE
         async with self._objects.reading(object_id) as pieces:
             async for piece in pieces:
                 look.take(piece)
@@ -290,20 +325,13 @@ class Files:
         `pointer` says where in the body the n-th id stands. Raises FileNotYours, FileAlreadyBound, with every wrong id.
         """
         claims = [owned(file_id, owner_id, purpose) for file_id in file_ids]
-        foreign = [
-            at
-            for at, (kind, value, file_id) in enumerate(claims)
-            if await self._claims.owner(kind, value) != file_id
-        ]
+        found = await asyncio.gather(*(self._claims.owner(kind, value) for kind, value, _ in claims))
+        foreign = [at for at, file_id in enumerate(file_ids) if found[at] != file_id]
         if foreign:
             errors = _wrong(foreign, pointer, "not_yours", "You have no such complete file for this.")
             raise FileNotYours("Not every file is yours to use here.", errors=errors)
-        bound = [
-            at
-            for at, file_id in enumerate(file_ids)
-            if await self._claims.owner(BINDING, str(file_id)) not in (None, binder)
-        ]
-        if bound:
+        binders = await asyncio.gather(*(self._claims.owner(BINDING, str(each)) for each in file_ids))
+        if bound := [at for at, owner in enumerate(binders) if owner not in (None, binder)]:
             errors = _wrong(bound, pointer, "already_bound", "This file belongs to something else already.")
             raise FileAlreadyBound("A file can be used once.", errors=errors)
         return Reliance(require=tuple(claims))
@@ -378,13 +406,21 @@ class _Look:
         return self._hash.hexdigest()
 
 
-def _told(command: UploadFile | CompleteUpload, state: str | None = None) -> dict[str, Any]:
+def _told(command: UploadFile | CompleteUpload) -> dict[str, Any]:
     """What a receipt adds."""
-    state = state or ("stored" if command.sha256 else "checking")
+    state = "stored" if command.sha256 else "checking"
     told = {"state": state, "content_type": command.content_type, "sha256": command.sha256}
     if isinstance(command, UploadFile):
         told |= {"name": command.name, "purpose": command.purpose, "size": command.size}
     return told
+
+
+def _standing(file: File) -> dict[str, Any]:
+    """The same of an upload that was completed before."""
+    if isinstance(file, Kept):
+        return {"state": "stored", "content_type": file.content_type, "sha256": file.sha256}
+    assert isinstance(file, Received)
+    return {"state": "checking", "content_type": file.content_type, "sha256": None}
 
 
 def _wrong(places: list[int], pointer: str, code: str, detail: str) -> tuple[FieldError, ...]:

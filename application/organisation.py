@@ -113,22 +113,28 @@ def warnings(identifiers: Identifiers) -> list[Warning]:
 
     INN and OGRN: modulus 11 (FNS); SIREN, SIRET: Luhn, but La Poste's SIRETs have a digit sum divisible by 5.
     """
-    checks: list[tuple[str, str | None, Callable[[str], str]]] = [
-        ("inn", identifiers.inn, inn.validate),
-        ("ogrn", identifiers.ogrn, ogrn.validate),
-        ("siren", identifiers.siren, siren.validate),
-    ]
-    if identifiers.siren and identifiers.nic:
-        checks.append(("nic", identifiers.siren + identifiers.nic, siret.validate))
-    return [
-        Warning(
-            pointer=f"/identifiers/{name}",
-            code="check_digit",
-            detail="The check digit does not fit; is it mistyped?",
+    wrong = [
+        name
+        for name, value, validate in (
+            ("inn", identifiers.inn, inn.validate),
+            ("ogrn", identifiers.ogrn, ogrn.validate),
         )
-        for name, value, validate in checks
         if value is not None and not _fits(validate, value)
     ]
+    wrong += _wrong_french(identifiers)
+    detail = "The check digit does not fit; is it mistyped?"
+    return [Warning(pointer=f"/identifiers/{name}", code="check_digit", detail=detail) for name in wrong]
+
+
+def _wrong_french(identifiers: Identifiers) -> list[str]:
+    """A SIRET that fits vouches for its SIREN."""
+    if identifiers.siren is None:
+        return []
+    if identifiers.nic is not None and _fits(siret.validate, identifiers.siren + identifiers.nic):
+        return []
+    if not _fits(siren.validate, identifiers.siren):
+        return ["siren"]
+    return [] if identifiers.nic is None else ["nic"]
 
 
 def _fits(validate: Callable[[str], str], value: str) -> bool:

@@ -1,15 +1,15 @@
 """`chancery up`: embedded servers, migrations, the first admin and our processes, until Ctrl-C."""
 
-import asyncio
+import http.client
 import os
 import signal
 import sys
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
+from http import HTTPStatus
 from types import FrameType
 
-import httpx
 import msgspec
 import rich_click as click
 from rich.console import Console
@@ -19,16 +19,15 @@ from rich.table import Table
 from api.server import PortTaken, free_port
 from cli.migrate import apply
 from cli.options import pass_settings
-from infrastructure.bootstrap import ensure_admin
-from infrastructure.embedded import Stack, StackError
 from infrastructure.embedded.children import Child
 from infrastructure.embedded.folder import Folder
+from infrastructure.embedded.stack import Stack, StackError
 from infrastructure.embedded.supervisor import GaveUp, Supervisor
 from infrastructure.logging import configure
-from infrastructure.settings import Settings, environment
+from infrastructure.settings import Servers, Settings, environment
 
 PROCESSES = {"work": 15.0, "jobs": 20.0, "serve": 25.0}
-"""In the order of their start, which is the other way round at the end: seconds each has to finish its work."""
+"""In the order of their end, backwards: seconds each has to finish its work."""
 _READY_WITHIN = 120.0
 
 
@@ -66,21 +65,31 @@ def command(settings: Settings) -> None:
 def _run(settings: Settings, ending: ExitStack) -> None:
     stack, supervisor = Stack(settings), Supervisor(_say)
     ending.callback(stack.stop)
-    servers = stack.start()
+    programs: dict[str, Program] = {}
+
+    def start(name: str) -> None:
+        programs[name].start()
+        supervisor.watch(programs[name])
+
+    def meanwhile(servers: Servers) -> None:
+        """Our processes wait for the database by themselves, and load while it starts."""
+        nonlocal settings
+        settings = msgspec.structs.replace(stack.complete(servers), port=port)
+        for name, patience in PROCESSES.items():
+            programs[name] = Program(name, stack.folder, settings)
+            ending.callback(programs[name].child.stop, patience)
+        start("serve")
+        start("work")
+
+    port = free_port(settings.host, settings.port)
+    servers = stack.start(meanwhile)
     if stack.orphans:
         _say("Ended what a killed `up` had left running: " + ", ".join(stack.orphans))
-    port = free_port(settings.host, settings.port)
-    settings = msgspec.structs.replace(stack.complete(servers), port=port)
     apply(settings)
-    asyncio.run(ensure_admin(settings))
     for server in stack.servers:
         supervisor.watch(server)
-    for name, patience in PROCESSES.items():
-        program = Program(name, stack.folder, settings)
-        ending.callback(program.child.stop, patience)
-        program.start()
-        supervisor.watch(program)
     _wait(supervisor, lambda: _ready(settings))
+    start("jobs")
     stack.publish(servers, settings.base_url)
     _welcome(settings)
     while True:
@@ -106,10 +115,14 @@ def _wait(supervisor: Supervisor, ready: Callable[[], bool]) -> None:
 
 def _ready(settings: Settings) -> bool:
     host = "127.0.0.1" if settings.host in ("0.0.0.0", "::") else settings.host  # noqa: S104
+    asking = http.client.HTTPConnection(host, settings.port, timeout=5)
     try:
-        return httpx.get(f"http://{host}:{settings.port}/readyz", timeout=5).status_code == 200
-    except httpx.TransportError:
+        asking.request("GET", f"{settings.root_path}/readyz")
+        return asking.getresponse().status == HTTPStatus.OK
+    except (OSError, http.client.HTTPException):
         return False
+    finally:
+        asking.close()
 
 
 def _say(sentence: str) -> None:

@@ -2,10 +2,10 @@
 
 import rich_click as click
 import uvloop
-from workers.work import run
 
 from cli.options import pass_settings
 from infrastructure.settings import Settings
+from workers.work import run
 
 
 @click.command("work")

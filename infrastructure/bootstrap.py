@@ -30,6 +30,7 @@ from infrastructure.event_log import EventLog
 from infrastructure.event_store import EventStore, new_id, read_receipts
 from infrastructure.guards import Guards
 from infrastructure.lookups import AccountLookup, ClaimLookup, Records
+from infrastructure.migrations import until_migrated
 from infrastructure.nats import APPENDED, Nats, projected
 from infrastructure.passwords import Passwords
 from infrastructure.permissions import LapsedGrants, Permissions
@@ -99,6 +100,7 @@ class System:
 async def running(settings: Settings) -> AsyncIterator[System]:
     """A System with its background tasks at work; ends them in order when left."""
     url = settings.database_url
+    await until_migrated(url)
     wrapping = wrapping_of(settings)
     codec = EventCodec()
     pool = await open_pool(url, size=8)
@@ -218,8 +220,16 @@ def _bell(nats: Nats, positions: Positions) -> Callable[[int], None]:
     return ring
 
 
-async def ensure_admin(settings: Settings) -> bool:
-    """The first administrator, once and for ever; True when it was made now."""
+async def first_admin(system: System) -> None:
+    """Make the first administrator, once and for ever, if the settings name a password."""
+    if system.settings.admin_password:
+        passwords = Passwords()
+        password_hash = await passwords.hash(system.settings.admin_password)
+        passwords.close()
+        await system.users.ensure_admin(system.settings.admin_email, password_hash)
+
+
+async def ensure_admin(settings: Settings) -> None:
+    """The same without an API."""
     async with running(settings) as system:
-        password_hash = await Passwords().hash(settings.admin_password)
-        return await system.users.ensure_admin(settings.admin_email, password_hash) is not None
+        await first_admin(system)

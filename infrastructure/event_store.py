@@ -1,8 +1,7 @@
 """The event store as the application sees it: streams folded and remembered, appends judged under one lock."""
 
-import os
 import time
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -26,6 +25,7 @@ from application.ports import (
 )
 from domain.shared import Event, Rules
 from infrastructure import guards, writer
+from infrastructure.entropy import random_bytes
 from infrastructure.event_codec import EventCodec
 from infrastructure.event_log import EventLog
 from infrastructure.personal_data import SubjectErased, SubjectKey, Vault
@@ -47,10 +47,8 @@ class EventTooLarge(Exception):
 def new_id() -> UUID:
     """A UUIDv7 (RFC 9562): sorts by time, unguessable enough for a name, never used for order."""
     milliseconds = time.time_ns() // 1_000_000
-    random = bytearray(os.urandom(10))
-    random[0] = 0x70 | (random[0] & 0x0F)
-    random[2] = 0x80 | (random[2] & 0x3F)
-    return UUID(bytes=milliseconds.to_bytes(6, "big") + bytes(random))
+    number = milliseconds << 80 | int.from_bytes(random_bytes(10), "big")
+    return UUID(int=number & ~(0xF000 << 64 | 0xC000 << 48) | 0x7000 << 64 | 0x8000 << 48)
 
 
 class EventStore:
@@ -67,6 +65,7 @@ class EventStore:
     ) -> None:
         self._log, self._writer, self._codec, self._vault, self._guards = log, write, codec, vault, guard
         self._receipts = receipts
+        self._doubted: deque[UUID] = deque(maxlen=1000)
         self._remembered: OrderedDict[UUID, tuple[str, Any, int, int]] = OrderedDict()
 
     async def load(self, rules: Rules[S, C, E], stream_id: UUID, *, fresh: bool = False) -> Loaded[S]:
@@ -114,6 +113,8 @@ class EventStore:
             case writer.MOVED:
                 for subject, _ in item.subjects:
                     self._vault.forget(subject)
+                if attempt.expected == 0:
+                    self._doubted.append(attempt.stream_id)
                 return Moved()
             case writer.NONE_LEFT:
                 return NoneLeft()
@@ -141,12 +142,16 @@ class EventStore:
         if len(self._remembered) > REMEMBERED:
             self._remembered.popitem(last=False)
 
+    def _unseen(self, attempt: Attempt) -> UUID | None:
+        """A new stream's first try; once append has said that something moved, its key is looked up, too."""
+        return attempt.stream_id if attempt.expected == 0 and attempt.stream_id not in self._doubted else None
+
     async def _item(self, attempt: Attempt) -> writer.Item:
         stream_id, events, metadata = attempt.stream_id, attempt.events, attempt.metadata
         subjects = {s for event in events if (s := self._codec.subject(event, stream_id)) is not None}
         if metadata.origin is not None and events:
             subjects.add(metadata.actor.id)
-        keys = await self._vault.to_seal(subjects) if subjects else {}
+        keys = await self._vault.to_seal(subjects, unseen=self._unseen(attempt)) if subjects else {}
         versions = range(attempt.expected + 1, attempt.expected + len(events) + 1)
         states = [self._codec.encode(e, stream_id, v, keys) for e, v in zip(events, versions, strict=True)]
         metas = [self._codec.encode_metadata(metadata, stream_id, v, keys) for v in versions]
@@ -187,11 +192,11 @@ class EventStore:
 
 
 def _others(attempt: Attempt, changes: guards.Changes) -> list[UUID]:
-    """Streams that, changed in the same batch, would take away what this command stands on: its session, its grant, the
-    owner of a claim it requires, the user whose session it opens."""
+    """Streams that, changed in the same batch, would take away what this command stands on: its session and that one's
+    user, its grant, the owner of a claim it requires, the user whose session it opens."""
     stands_on = [owner for _, _, owner in attempt.relies.require]
     stands_on += [UUID(row["user_id"]) for name, row in changes.rows if name == "opened"]
-    stands_on += [] if attempt.session is None else [attempt.session[0]]
+    stands_on += [] if attempt.session is None else [attempt.session[0], attempt.metadata.actor.id]
     return stands_on if attempt.grant_id is None else [*stands_on, attempt.grant_id]
 
 

@@ -2,8 +2,14 @@
 
 import logging
 import sys
+from typing import Any
 
+import msgspec
 import structlog
+
+
+def _json(line: Any, **_: Any) -> str:
+    return msgspec.json.encode(line, enc_hook=repr).decode()
 
 
 def configure(log_format: str) -> None:
@@ -11,7 +17,7 @@ def configure(log_format: str) -> None:
     if log_format == "json":
         last: list[structlog.types.Processor] = [
             structlog.processors.format_exc_info,
-            structlog.processors.JSONRenderer(),
+            structlog.processors.JSONRenderer(serializer=_json),
         ]
     else:  # plain tracebacks: the pretty ones print local variables, and a password may be one
         last = [

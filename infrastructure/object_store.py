@@ -20,6 +20,7 @@ from minio.datatypes import Part
 from minio.error import MinioException, S3Error
 from urllib3.exceptions import HTTPError
 
+from application.file import ObjectMissing
 from infrastructure.bounded import Bounded, Busy
 
 P = ParamSpec("P")
@@ -38,10 +39,6 @@ _log = structlog.get_logger("object_store")
 
 class StoreUnavailable(Exception):
     """The object store is away, too slow, or refuses us; nothing was kept."""
-
-
-class ObjectMissing(Exception):
-    """There is no object of this name."""
 
 
 class _Client(Minio):
@@ -138,6 +135,13 @@ class ObjectStore:
     async def remove(self, object_id: UUID) -> None:
         """There is none of that name afterwards."""
         await self._call(self._client.remove_object, self._bucket, str(object_id))
+
+    async def discard(self, object_id: UUID) -> None:
+        """As `remove`; what cannot be removed now is left to the sweep."""
+        try:
+            await self.remove(object_id)
+        except (StoreUnavailable, Busy) as error:
+            _log.warning("an object is left behind", name=str(object_id), error=str(error))
 
     @asynccontextmanager
     async def reading(self, object_id: UUID) -> AsyncIterator[AsyncIterator[bytes]]:

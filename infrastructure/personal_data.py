@@ -3,6 +3,7 @@
 import os
 import time
 from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections import OrderedDict
 from collections.abc import Collection, Mapping
 from typing import Any
 from uuid import UUID
@@ -11,11 +12,13 @@ from cryptography.hazmat.primitives import hashes, hmac
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from msgspec import Struct
-from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
+
+from infrastructure.entropy import random_bytes
 
 KEPT_SECONDS = 60
 """How long an unwrapped key may stay in memory."""
+KEPT_AT_MOST = 20_000
 
 
 class SubjectErased(Exception):
@@ -53,7 +56,7 @@ class SubjectKey(Struct, frozen=True):
     fresh: bytes | None = None
 
     def seal(self, plain: bytes, associated: bytes) -> str:
-        nonce = _nonce()
+        nonce = random_bytes(12)
         return urlsafe_b64encode(nonce + self.aead.encrypt(nonce, plain, associated)).decode()
 
     def open(self, sealed: str, associated: bytes) -> bytes:
@@ -67,14 +70,19 @@ class Vault:
 
     def __init__(self, pool: AsyncConnectionPool[Any], wrapping: Wrapping) -> None:
         self._pool, self._wrapping = pool, wrapping
-        self._keys: dict[UUID, tuple[float, SubjectKey]] = {}
+        self._keys: OrderedDict[UUID, tuple[float, SubjectKey]] = OrderedDict()
 
-    async def to_seal(self, subjects: Collection[UUID]) -> dict[UUID, SubjectKey]:
-        """A key for each subject, made now where there is none; raises SubjectErased."""
-        now = time.monotonic()
-        found = {s: kept[1] for s in subjects if (kept := self._keys.get(s)) and kept[0] > now}
+    async def to_seal(
+        self, subjects: Collection[UUID], *, unseen: UUID | None = None
+    ) -> dict[UUID, SubjectKey]:
+        """A key for each subject, made now where there is none; raises SubjectErased.
+
+        `unseen` has just been named, so nobody can have stored a key for it: append will tell if that is wrong.
+        """
+        found = self._remembered(subjects)
         if missing := [s for s in subjects if s not in found]:
-            stored = await self.read(missing)
+            asked = [s for s in missing if s != unseen]
+            stored = await self.read(asked) if asked else {}
             for subject in missing:
                 key = stored.get(subject, ...)
                 if key is None:
@@ -85,11 +93,8 @@ class Vault:
 
     async def to_open(self, subjects: Collection[UUID]) -> Mapping[UUID, SubjectKey | None]:
         """The key of each subject that has one; None: destroyed, or never there."""
-        now = time.monotonic()
         found: dict[UUID, SubjectKey | None] = {
-            s: kept[1]
-            for s in subjects
-            if (kept := self._keys.get(s)) and kept[0] > now and kept[1].fresh is None
+            subject: key for subject, key in self._remembered(subjects).items() if key.fresh is None
         }
         if missing := [s for s in subjects if s not in found]:
             stored = await self.read(missing)
@@ -100,8 +105,17 @@ class Vault:
         return found
 
     async def read(self, subjects: Collection[UUID]) -> dict[UUID, SubjectKey | None]:
+        """As the table has them now."""
         async with self._pool.connection() as connection:
-            return await self._read(connection, subjects)
+            rows = await connection.execute(
+                "select subject_id, wrapped from subject_keys where subject_id = any(%s)", (list(subjects),)
+            )
+            return {
+                subject: None
+                if wrapped is None
+                else _subject_key(self._wrapping.unwrap(wrapped, subject.bytes))
+                for subject, wrapped in await rows.fetchall()
+            }
 
     def stored(self, subject: UUID, wrapped: bytes) -> None:
         """An append has stored this fresh key, which need not be the one remembered: two commands may have made one."""
@@ -111,47 +125,22 @@ class Vault:
     def forget(self, subject: UUID) -> None:
         self._keys.pop(subject, None)
 
-    async def _read(
-        self, connection: AsyncConnection[Any], subjects: Collection[UUID]
-    ) -> dict[UUID, SubjectKey | None]:
-        rows = await connection.execute(
-            "select subject_id, wrapped from subject_keys where subject_id = any(%s)", (list(subjects),)
-        )
-        return {
-            subject: None if wrapped is None else _subject_key(self._wrapping.unwrap(wrapped, subject.bytes))
-            for subject, wrapped in await rows.fetchall()
-        }
+    def _remembered(self, subjects: Collection[UUID]) -> dict[UUID, SubjectKey]:
+        now = time.monotonic()
+        return {s: kept[1] for s in subjects if (kept := self._keys.get(s)) and kept[0] > now}
 
     def _make(self, subject: UUID) -> SubjectKey:
         key = os.urandom(32)
         return SubjectKey(key, AESGCM(key), self._wrapping.wrap(key, subject.bytes))
 
     def _keep(self, subject: UUID, key: SubjectKey) -> None:
+        """The oldest stand first, since all live equally long."""
         now = time.monotonic()
-        if len(self._keys) > 10_000:
-            self._keys = {s: kept for s, kept in self._keys.items() if kept[0] > now}
         self._keys[subject] = (now + KEPT_SECONDS, key)
+        self._keys.move_to_end(subject)
+        while len(self._keys) > KEPT_AT_MOST or next(iter(self._keys.values()))[0] <= now:
+            self._keys.popitem(last=False)
 
 
 def _subject_key(key: bytes) -> SubjectKey:
     return SubjectKey(key, AESGCM(key))
-
-
-_entropy = b""
-
-
-def _nonce() -> bytes:
-    """12 random bytes from a pool that one system call fills for many."""
-    global _entropy  # noqa: PLW0603 - one pool for the process; emptied in a forked child below
-    if len(_entropy) < 12:
-        _entropy = os.urandom(6000)
-    nonce, _entropy = _entropy[:12], _entropy[12:]
-    return nonce
-
-
-def _empty_pool() -> None:
-    global _entropy  # noqa: PLW0603
-    _entropy = b""
-
-
-os.register_at_fork(after_in_child=_empty_pool)

@@ -74,6 +74,7 @@ class Writer:
         self._queue: deque[_Waiting] = deque()
         self._wake: asyncio.Future[None] | None = None
         self._connection: AsyncConnection[Any] | None = None
+        self._backend: tuple[int, datetime] | None = None
         self.batches = 0
         self.commands = 0
 
@@ -125,7 +126,7 @@ class Writer:
         again = any(waiting.again for waiting in batch)
         try:
             if self._connection is None or self._connection.closed:
-                self._connection = await connect(self._url, name="chancery writer")
+                await self._connect()
             head, at, verdicts, details = await self._call([waiting.item for waiting in batch], again=again)
             stored = await self._stored_before(batch, verdicts) if again and verdicts is not None else {}
         except LOST as problem:
@@ -191,6 +192,16 @@ class Writer:
                 waiting.future.set_exception(Unavailable(str(problem)))
         await asyncio.sleep(0.05)
 
+    async def _connect(self) -> None:
+        """What the lost connection's back-end still holds or waits for must not be stored after a retry was refused."""
+        self._connection = connection = await connect(self._url, name="chancery writer")
+        if self._backend is not None:
+            await connection.execute(END_BACKEND, self._backend)
+        cursor = await connection.execute(
+            "select pid, backend_start from pg_stat_activity where pid = pg_backend_pid()"
+        )
+        self._backend = await cursor.fetchone()
+
     async def _stored_before(self, batch: list[_Waiting], verdicts: list[int]) -> dict[UUID, int]:
         ids = [w.item.event_ids[-1] for w, v in zip(batch, verdicts, strict=True) if v == STORED_ALREADY]
         if not ids:
@@ -219,6 +230,8 @@ def _settle(future: asyncio.Future[Judged], judged: Judged) -> None:
         future.set_result(judged)
 
 
+END_BACKEND = b"""select pg_terminate_backend(pid, 3000) from pg_stat_activity
+  where pid = %s and backend_start = %s and pid <> pg_backend_pid()"""
 CALL = b"""select * from append(%b::bytea[],%b::bytea[],%b::int[],%b::bytea[],%b::uuid[],
   %b::uuid[],%b::bigint[],%b::int[],%b::uuid[],%b::int[],%b::uuid[],
   %b::int[],%b::uuid[],%b::bigint[],%b::text[],%b::bytea[],%b::uuid[],%b::bytea[],

@@ -13,6 +13,7 @@ from infrastructure.bootstrap import wrapping_of
 from infrastructure.event_codec import EventCodec
 from infrastructure.event_log import EventLog
 from infrastructure.logging import configure
+from infrastructure.migrations import until_migrated
 from infrastructure.nats import APPENDED, Nats
 from infrastructure.personal_data import Vault
 from infrastructure.positions import Positions
@@ -32,6 +33,7 @@ async def run(settings: Settings) -> None:
     """Work until SIGTERM or SIGINT, then leave the roles to whoever stands by. SystemExit(1) when a task dies."""
     configure(settings.log_format)
     url, wrapping = settings.database_url, wrapping_of(settings)
+    await until_migrated(url)
     projections = discover()
     pool = await open_pool(url, size=len(projections) + 2, name="chancery work")
     events = EventLog(pool, EventCodec(), Vault(pool, wrapping))

@@ -53,16 +53,17 @@ class Postgres:
         self._home = _home(folder, self._who)
         self._data = self._home / "data"
         self._sockets = sockets / "postgres"
+        self._known = all(folder.has_secret(f"{role}_password") for role in (OWNER, APP))
 
     def start(self) -> None:
         """Raises StartError. A first start makes the cluster, the roles and the database."""
         self._end_leftovers()
         self._binaries = self._installed()
-        known = all(self._folder.has_secret(f"{role}_password") for role in (OWNER, APP))
         if not self._data.exists():
             self._make()
-        elif not known:
+        elif not self._known:
             self._single_user(self._data, self._passwords())
+        self._known = True
         self._make_reachable(self._sockets)
         settings = _ALWAYS | (_SMALL if self._fast else _DURABLE)
         options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]

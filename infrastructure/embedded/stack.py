@@ -7,7 +7,7 @@ import os
 import secrets
 import shutil
 import tempfile
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Protocol, TypeVar
@@ -58,13 +58,16 @@ class Stack:
         self._settings, self._fast = settings, fast
         self._held = ExitStack()
 
-    def start(self) -> Servers:
-        """Where the servers are, ours and others. Raises Busy, or StartError with everything ended again."""
+    def start(self, meanwhile: Callable[[Servers], None] = lambda _: None) -> Servers:
+        """Where the servers are, ours and others. Raises Busy, or StartError with everything ended again.
+
+        `meanwhile` is told as soon as that is known: PostgreSQL, which takes longest, has yet to start.
+        """
         with ExitStack() as held:
             held.enter_context(self.folder.held())
             held.callback(self._end)
             self.orphans = end_orphans(self.folder.run)
-            found = self._start_servers()
+            found = self._start_servers(meanwhile)
             self.publish(found)
             self._held = held.pop_all()
         return found
@@ -90,15 +93,9 @@ class Stack:
         said = {name: getattr(servers, name) for name in SERVERS} | {"pid": os.getpid(), "url": url}
         write_private(self.folder.run / "servers.json", json.dumps(said))
 
-    def _start_servers(self) -> Servers:
+    def _start_servers(self, meanwhile: Callable[[Servers], None]) -> Servers:
         given = {name: self._given(name) for name in SERVERS}
         sockets = self.folder.sockets()
-        if not given["database_url"]:
-            database = self._started(Postgres(self.folder, sockets, fast=self._fast))
-            given |= {
-                "database_url": database.url(postgres.APP),
-                "database_owner_url": database.url(postgres.OWNER),
-            }
         if not given["nats_url"]:
             bus = self._started(Nats(self.folder))
             given |= {"nats_url": bus.url(nats.APP), "nats_relay_url": bus.url(nats.RELAY)}
@@ -107,7 +104,17 @@ class Stack:
         if not given["s3_endpoint"]:
             s3 = self._started(S3(self.folder, self._settings.s3_bucket))
             given |= {"s3_endpoint": s3.endpoint, "s3_access_key": ACCESS_KEY, "s3_secret_key": s3.secret_key}
-        return Servers(**given)
+        if given["database_url"]:
+            meanwhile(servers := Servers(**given))
+            return servers
+        database = Postgres(self.folder, sockets, fast=self._fast)
+        given |= {
+            "database_url": database.url(postgres.APP),
+            "database_owner_url": database.url(postgres.OWNER),
+        }
+        meanwhile(servers := Servers(**given))
+        self._started(database)
+        return servers
 
     def _given(self, name: str) -> str:
         """What the settings say, unless they have it from the stack that ran here before."""

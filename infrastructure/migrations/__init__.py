@@ -1,11 +1,17 @@
 """Numbered SQL, applied once each, in order, under a lock; then the application's role gets its least privileges."""
 
+import asyncio
+import time
 from importlib.resources import files
 
 import psycopg
+import structlog
 from psycopg import sql
 
 LOCK = 4241
+LOOK_SECONDS, SAY_SECONDS = 0.1, 10.0
+
+_log = structlog.get_logger("migrations")
 
 GRANTS = """
 grant usage on schema public to {role};
@@ -42,3 +48,28 @@ def migrate(owner_url: str, app_role: str) -> int:
             sql.SQL(GRANTS).format(role=sql.Identifier(app_role)).as_string(connection).encode()
         )
     return len(pending)
+
+
+async def until_migrated(url: str) -> None:
+    """Wait for a database that answers and has every migration we know: it may be starting, or somebody migrates it.
+
+    So processes need no order of their start, and none dies because it was quicker than its database.
+    """
+    wanted, said = {number for number, _ in migrations()}, time.monotonic() - SAY_SECONDS + 2
+    while missing := await _missing(url, wanted):
+        if said + SAY_SECONDS < time.monotonic():
+            said = time.monotonic()
+            _log.warning("database.awaited", missing=missing)
+        await asyncio.sleep(LOOK_SECONDS)
+
+
+async def _missing(url: str, wanted: set[int]) -> str:
+    try:
+        async with await psycopg.AsyncConnection.connect(url, connect_timeout=5) as connection:
+            rows = await (await connection.execute("select number from migrations")).fetchall()
+    except psycopg.OperationalError as error:
+        return str(error).strip()
+    except (psycopg.errors.UndefinedTable, psycopg.errors.InsufficientPrivilege):
+        return "every migration"
+    left = sorted(wanted - {number for (number,) in rows})
+    return f"migration {', '.join(map(str, left))}" if left else ""

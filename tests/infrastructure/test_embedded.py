@@ -19,7 +19,7 @@ import redis
 from minio import Minio
 from minio.error import S3Error
 
-from infrastructure.embedded import Stack, StackError, temporary_stack
+from infrastructure.embedded.stack import Stack, StackError, temporary_stack
 from infrastructure.embedded.children import Child, wait_until
 from infrastructure.embedded.supervisor import GaveUp, Supervisor
 from infrastructure.settings import Servers, Settings, load
@@ -27,7 +27,7 @@ from infrastructure.settings import Servers, Settings, load
 HOLDER = """
 import signal, sys
 from pathlib import Path
-from infrastructure.embedded import Stack
+from infrastructure.embedded.stack import Stack
 from infrastructure.settings import Settings
 Stack(Settings(), Path(sys.argv[1]), fast=True).start()
 print("up", flush=True)
