@@ -14,7 +14,9 @@ from api.arrival import Receive, Scope, Send
 from api.auth import Authenticate, InvalidBearerToken, MissingBearerToken
 from api.body import BodyRequest, StrictBody
 from api.commands import contract as contract_commands
+from api.commands import file as file_commands
 from api.commands import me as me_commands
+from api.commands import message as message_commands
 from api.commands import grant as grant_commands
 from api.commands import organisation as organisation_commands
 from api.commands import session as session_commands
@@ -27,7 +29,9 @@ from api.lists import Lists
 from api.openapi import config
 from api.queries import audit as audit_queries
 from api.queries import contract as contract_queries
+from api.queries import file as file_queries
 from api.queries import grant as grant_queries
+from api.queries import message as message_queries
 from api.queries import organisation as organisation_queries
 from api.queries import permission as permission_queries
 from api.queries import session as session_queries
@@ -41,6 +45,7 @@ from infrastructure.settings import Settings, load
 from infrastructure.tokens import InvalidToken
 from projections.contract import CONTRACTS
 from projections.grant import GRANTS
+from projections.message import MESSAGES
 from projections.organisation import ORGANISATIONS
 from projections.projection import Fold, discover
 from projections.user import USERS
@@ -54,10 +59,12 @@ def create_app(system: System) -> Litestar:
         "/",
         route_handlers=[
             contract_commands.routes(system.contracts, refs),
+            file_commands.routes(system.files),
             organisation_commands.routes(system.organisations),
             user_commands.routes(system.users),
             grant_commands.routes(system.grants),
             me_commands.routes(system.users),
+            *message_commands.routes(system.dialogs),
         ],
         before_request=auth.for_command,
     )
@@ -68,11 +75,24 @@ def create_app(system: System) -> Litestar:
             contract_queries.routes(
                 _records(system, CONTRACTS, contract_queries.ContractSight(clock)), pages, refs, clock
             ),
+            file_queries.routes(
+                system.records["file"],
+                system,
+                system.objects,
+                file_queries.FileSight(system.claims, viewers=(), clock=clock),
+            ),
             organisation_queries.routes(
                 _records(system, ORGANISATIONS, organisation_queries.OrganisationSight(clock)), pages, clock
             ),
             user_queries.routes(_records(system, USERS, user_queries.UserSight(clock)), pages, clock),
             grant_queries.routes(_records(system, GRANTS, grant_queries.GrantSight(clock)), pages, clock),
+            *message_queries.routes(
+                _records(system, MESSAGES, message_queries.MessageSight()),
+                system.records["dialog"],
+                pages,
+                system.pool,
+                system,
+            ),
             permission_queries.routes(system.permissions, system),
             session_queries.routes(pages, system.accounts),
             audit_queries.routes(system, pages, clock),

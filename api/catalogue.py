@@ -31,7 +31,7 @@ _REMEDIES = {
     409: "Read the record again: its state, or another record, stands in the way. `detail` says which.",
     412: "Read the record again, look at what changed, and repeat with the new version in If-Match.",
     413: "Send less at once.",
-    415: "Send `content-type: application/json`.",
+    415: "Send `content-type: application/json`, or a file of a type that is taken: `detail` says which.",
     422: "The request was understood, but a rule says no. `detail` and `errors` say which.",
     423: "A legal hold forbids it until it is released.",
     429: "Wait for the seconds in Retry-After.",

@@ -4,9 +4,11 @@ import psycopg
 
 from api.conditions import PositionUnknown, ProjectionBehind
 from api.errors import Refusal, refusal
-from api.problems import Problem, Unavailable
+from api.problems import NotFound, Problem, Unavailable
+from application.file import ObjectMissing
 from infrastructure import postgres
 from infrastructure.bounded import Busy
+from infrastructure.object_store import StoreUnavailable
 from infrastructure.personal_data import SubjectErased
 from infrastructure.positions import Behind, BeyondHead
 
@@ -29,8 +31,18 @@ def _of_missing_table(_: psycopg.errors.UndefinedTable) -> Refusal:
 
 
 @refusal.register
-def _of_full_pool(_: Busy) -> Refusal:
-    return refusal(Unavailable("Too many passwords are being checked at once."))
+def _of_full_pool(error: Busy) -> Refusal:
+    return refusal(Unavailable("Too much of this is going on at once.", retry_after=error.retry_after))
+
+
+@refusal.register
+def _of_object_store(_: StoreUnavailable) -> Refusal:
+    return refusal(Unavailable("The object store is away for the moment; nothing was kept.", retry_after=5))
+
+
+@refusal.register
+def _of_lost_object(_: ObjectMissing) -> Refusal:
+    return refusal(NotFound("The content of this file is gone."))
 
 
 @refusal.register

@@ -47,12 +47,15 @@ SCOPES = ("global", "own", "department", "organisation")
 
 EVERYTHING = frozenset(f"{module}:{action}" for module, actions in ACTIONS.items() for action in actions)
 
+UNGRANTED = frozenset({"module:register"})
+"""What administrators alone may do: it is in no catalogue, so nobody can be given it."""
+
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _SCOPE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,119}")
 
 
 class Module(Struct, frozen=True, kw_only=True):
-    """One module of the catalogue. A foreign one belongs to another system that asks us for its users' rights."""
+    """One module of the catalogue. A foreign one belongs to another system, which asks here what its users may do."""
 
     module: str
     actions: tuple[str, ...]

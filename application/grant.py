@@ -8,8 +8,8 @@ from uuid import UUID
 
 from msgspec import UNSET, UnsetType, structs
 
-from application import catalogue
 from application.access import Need, Passing, Resource, system
+from application.catalogue import ACTIONS, OWN, Module, faults
 from application.execute import Context, DryRun, Execute
 from application.ports import Answer, Claims, Clock, Reliance
 from domain.grant.aggregate import GRANT, GrantInvalid, Nothing, Standing
@@ -35,9 +35,18 @@ class Lapsed(Protocol):
         ...
 
 
+class Registered(Protocol):
+    async def foreign(self) -> Sequence[Module]:
+        """The modules of other systems, as of now."""
+        ...
+
+
 class Grants:
-    def __init__(self, execute: Execute, claims: Claims, lapsed: Lapsed, clock: Clock) -> None:
-        self._execute, self._claims, self._lapsed, self._clock = execute, claims, lapsed, clock
+    def __init__(
+        self, execute: Execute, claims: Claims, registered: Registered, lapsed: Lapsed, clock: Clock
+    ) -> None:
+        self._execute, self._claims, self._clock = execute, claims, clock
+        self._registered, self._lapsed = registered, lapsed
 
     async def give(self, grant: Grant, context: Context) -> Answer | DryRun:
         """Made, changed, or as it was, under the one id of that right. Raises GrantInvalid, GrantToOneself."""
@@ -74,11 +83,12 @@ class Grants:
 
     async def _possible(self, grant: Grant) -> Reliance:
         """Raises GrantInvalid when there is no such right in the catalogue, or nobody to hold it."""
-        module = next((each for each in catalogue.OWN if each.module == grant.module), None)
+        modules = OWN if grant.module in ACTIONS else await self._registered.foreign()
+        module = next((each for each in modules if each.module == grant.module), None)
         subject = grant.subject
         claim = SUBJECTS[subject.type], str(subject.id)
         known = await self._claims.owner(*claim) == subject.id
-        if wrong := (*catalogue.faults(grant, module), *_unknown(subject, known=known)):
+        if wrong := (*faults(grant, module), *_unknown(subject, known=known)):
             raise GrantInvalid("This cannot be given.", errors=wrong)
         return Reliance(require=((*claim, subject.id),))
 

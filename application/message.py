@@ -36,6 +36,21 @@ class Attaching(Protocol):
     def taken(self, taken: ClaimTaken) -> DomainError: ...
 
 
+class AttachmentUnknown(DomainError):
+    """There is no such file."""
+
+    code: ClassVar[str] = "file.unknown"
+    kind: ClassVar[Kind] = Kind.INVALID
+
+
+class NoFiles:
+    async def binding(self, file_ids: tuple[UUID, ...], owner_id: UUID) -> Reliance:  # noqa: ARG002
+        raise AttachmentUnknown("There is no such file.")
+
+    def taken(self, taken: ClaimTaken) -> DomainError:
+        raise AssertionError(taken)
+
+
 class Dialogs:
     def __init__(
         self, execute: Execute, store: EventStore, claims: Claims, attaching: Attaching, new_id: NewId

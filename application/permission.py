@@ -15,7 +15,8 @@ class Held(Struct, frozen=True, kw_only=True):
     """Everything one user's permissions follow from, read in one statement.
 
     `rights` are his own and his department's, not yet begun ones included. `version`: the position at which anything of
-    it changed last; `position`: the log's head; `now`: the database's clock.
+    it changed last; `position`: the log's head; `now`: the database's clock; `foreign`: the rights there are to other
+    systems' modules, for an administrator.
     """
 
     role: str
@@ -23,6 +24,7 @@ class Held(Struct, frozen=True, kw_only=True):
     version: int
     position: int
     now: datetime
+    foreign: frozenset[str] = frozenset()
 
 
 class Permission(Struct, frozen=True, kw_only=True, omit_defaults=True, order=True):
@@ -51,7 +53,7 @@ class Snapshot(Struct, frozen=True, kw_only=True):
 
 def snapshot(user_id: UUID, held: Held) -> Snapshot:
     """His own rights, his department's and those of his role; what has lapsed or not begun is not among them."""
-    found = list(_by_role(held.role))
+    found = list(_by_role(held))
     changes: list[datetime] = []
     everywhere = {key_of(permission) for permission in found}
     for key, group in groupby(sorted(held.rights, key=key_of), key=key_of):
@@ -88,8 +90,8 @@ def _permission(key: Key, expires_at: datetime | None) -> Permission:
     )
 
 
-def _by_role(role: str) -> Iterator[Permission]:
-    for right in EVERYTHING if role == "admin" else of_role(role):
+def _by_role(held: Held) -> Iterator[Permission]:
+    for right in EVERYTHING | held.foreign if held.role == "admin" else of_role(held.role):
         module, _, action = right.partition(":")
         yield _permission(("global", "*", module, action), None)
 

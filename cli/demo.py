@@ -83,7 +83,7 @@ def register(story: Story) -> dict[str, str]:
     seconds = time.perf_counter() - started
     story.figure("commands, one after the other", f"{len(bodies) / seconds:,.0f}/s")
     story.shows(f"{len(ids)} organisations registered, the last at position {story.position} of the log")
-    story.shows(f"{refused} rows name one of them again (same SIREN and NIC): 409, each with the one it repeats")
+    story.shows(f"{refused} rows name one of them again (same SIREN and NIC): 409, with the one they repeat")
     return ids
 
 
@@ -150,10 +150,10 @@ def be_busy(story: Story, ids: Mapping[str, str]) -> None:
     before = story.position
     with ThreadPoolExecutor(CLERKS) as clerks:
         seconds = _timed(lambda: list(clerks.map(lambda ref: _keep_changing(story, ref), ids.values())))
-        story.figure(f"commands, from {CLERKS} callers in one client", f"{CLERKS * CHANGES / seconds:,.0f}/s")
+        story.figure(f"commands, {CLERKS} callers in one process", f"{CLERKS * CHANGES / seconds:,.0f}/s")
         paths = [f"/organisations/{ref}" for ref in ids.values()] * (READS // len(ids))
         seconds = _timed(lambda: list(clerks.map(lambda path: story.call("GET", path, 200), paths)))
-        story.figure(f"reads of one record, from {CLERKS} callers in one client", f"{len(paths) / seconds:,.0f}/s")
+        story.figure(f"reads, {CLERKS} callers in one process", f"{len(paths) / seconds:,.0f}/s")
     story.holds(
         story.position == before + CLERKS * CHANGES,
         f"{CLERKS * CHANGES} commands, {CLERKS * CHANGES} events: positions {before + 1} to {story.position}"
@@ -162,7 +162,8 @@ def be_busy(story: Story, ids: Mapping[str, str]) -> None:
     behind = [_readable_after(story, ref) for ref in list(ids.values()) * 2]
     story.figure("from the receipt to the read model", f"{statistics.median(behind) * 1000:,.1f} ms (median)")
     newest = story.read("/audit/entries", page_size=1)["data"][0]
-    story.holds(newest["position"] == story.position, f"the newest audit entry is {story.position}: {newest['topic']}")
+    is_ours = newest["position"] == story.position
+    story.holds(is_ours, f"the newest audit entry is {story.position}, {newest['topic']}")
     story.shows(f"by {newest['actor']['kind']} {newest['actor']['id']}, allowed by {newest['allowed_by']}")
 
 
@@ -261,10 +262,10 @@ def play(stack: Stack) -> None:
 @click.option(
     "--keep-open/--no-keep-open", default=None, help="Stay open afterwards (default: on a terminal)."
 )
-def command(keep_open: bool | None) -> None:
+def command(*, keep_open: bool | None) -> None:
     """Start everything, play the story over HTTP, print what it shows."""
     console = wide_console()
-    console.print(f"[bold]Chancery {version('chancery')}[/bold] starts servers of its own in an empty folder.")
+    console.print(f"[bold]Chancery {version('chancery')}[/bold] starts its own servers in an empty folder.")
     stay = sys.stdin.isatty() and sys.stdout.isatty() if keep_open is None else keep_open
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _stop)

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from collections.abc import Callable
+from threading import Lock
 from time import monotonic, sleep
 from typing import Any
 
@@ -35,6 +36,7 @@ class Story:
     def __init__(self, client: httpx.Client, stack: Stack, console: Console) -> None:
         self.client, self.stack, self.console = client, stack, console
         self.position = 0
+        self._seen = Lock()
         self._number = 0
         self._figures: list[tuple[str, str]] = []
 
@@ -45,7 +47,7 @@ class Story:
     def shows(self, text: str) -> None:
         self.console.print(f"   {text}", markup=False)
 
-    def holds(self, truth: bool, sentence: str) -> None:  # noqa: FBT001 (what is said must be so)
+    def holds(self, truth: object, sentence: str) -> None:
         """Show the sentence if it is true. Raises Broken."""
         if not truth:
             raise Broken(f"not so: {sentence}")
@@ -72,7 +74,8 @@ class Story:
         if answer.status_code != expected:
             asked = f"{answer.request.method} {answer.request.url.path}"
             raise Broken(f"{asked}: {answer.status_code} instead of {expected}: {answer.text[:500]}")
-        self.position = max(self.position, int(answer.headers.get("x-event-position", 0)))
+        with self._seen:
+            self.position = max(self.position, int(answer.headers.get("x-event-position", 0)))
         return answer
 
     def read(self, path: str, **parameters: Any) -> Any:

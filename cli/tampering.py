@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from secrets import token_hex
+from urllib.parse import quote
 
 import psycopg
 from psycopg import sql
@@ -14,6 +15,8 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from infrastructure.embedded import postgres
 from infrastructure.embedded.folder import Folder
 from infrastructure.settings_sources import running_stack
+
+_AS_WE_ARE = ("--no-owner", "--no-privileges")
 
 
 def changed_export(export: Path, changed: Path, position: int) -> None:
@@ -32,16 +35,15 @@ def changed_export(export: Path, changed: Path, position: int) -> None:
 def copied_database(data_dir: Path) -> Iterator[str]:
     """The embedded database dumped and restored under another name: its URL, as the superuser who may do anything."""
     where = conninfo_to_dict(running_stack(data_dir)["database_url"])
-    superuser = make_conninfo(
-        "", host=where["host"], user="postgres", password=Folder(data_dir).secret("postgres_password")
-    )
+    password = Folder(data_dir).secret("postgres_password")
+    superuser = make_conninfo("", host=where["host"], user="postgres", password=password)
     name = f"copy_{token_hex(4)}"
     with psycopg.connect(superuser, dbname="postgres", autocommit=True) as admin:
         admin.execute(sql.SQL("create database {} template template0").format(sql.Identifier(name)))
         try:
             dumped = _run("pg_dump", superuser, str(where["dbname"]), "--format=custom", "--compress=0")
-            _run("pg_restore", superuser, name, "--no-owner", "--no-privileges", "--exit-on-error", said=dumped)
-            yield f"postgresql://postgres:{Folder(data_dir).secret('postgres_password')}@/{name}?host={where['host']}"
+            _run("pg_restore", superuser, name, *_AS_WE_ARE, "--exit-on-error", said=dumped)
+            yield f"postgresql://postgres:{password}@/{name}?host={quote(str(where['host']), safe='')}"
         finally:
             admin.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
 

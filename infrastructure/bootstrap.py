@@ -18,13 +18,17 @@ from psycopg_pool import AsyncConnectionPool
 
 from application.contract import Contracts
 from application.execute import Execute
+from application.file import Files
 from application.grant import Grants
+from application.message import Dialogs, NoFiles
 from application.organisation import Organisations
 from application.password import PasswordPolicy
 from application.session import Sessions
 from application.user import Admission, Users
+from domain.file import content
 from domain.shared import Event, Recorded
 from infrastructure.callers import SessionCallers
+from infrastructure.embedded import s3
 from infrastructure.event_codec import EventCodec
 from infrastructure.event_log import EventLog
 from infrastructure.event_store import EventStore, new_id, read_receipts
@@ -32,6 +36,7 @@ from infrastructure.guards import Guards
 from infrastructure.lookups import AccountLookup, ClaimLookup, Records
 from infrastructure.migrations import until_migrated
 from infrastructure.nats import APPENDED, Nats, projected
+from infrastructure.object_store import ObjectStore
 from infrastructure.passwords import Passwords
 from infrastructure.permissions import LapsedGrants, Permissions
 from infrastructure.personal_data import Vault, Wrapping
@@ -39,7 +44,10 @@ from infrastructure.positions import Positions
 from infrastructure.postgres import GroupRead, open_pool
 from infrastructure.refresh import RefreshTokens
 from infrastructure.settings import Settings
+from infrastructure.tasks import end
+from infrastructure.sniff import Sniffer
 from infrastructure.tokens import Tokens
+from infrastructure.unbound import UnboundFiles, id_of_time
 from infrastructure.writer import Writer
 from projections.projection import Fold, discover
 
@@ -69,6 +77,8 @@ class System:
     execute: Execute
     claims: ClaimLookup
     contracts: Contracts
+    files: Files
+    objects: ObjectStore
     organisations: Organisations
     grants: Grants
     permissions: Permissions
@@ -121,6 +131,23 @@ async def running(settings: Settings) -> AsyncIterator[System]:
     passwords = Passwords()
     refreshes = RefreshTokens(pool, wrapping)
     execute = Execute(store, callers, clock)
+    objects = ObjectStore(settings, s3.objects(settings.data_dir, settings.s3_bucket))
+    files = Files(
+        execute,
+        store,
+        claims,
+        objects,
+        Sniffer,
+        {
+            content.ATTACHMENT: settings.attachment_limit,
+            content.DOCUMENT: settings.document_limit,
+            content.AVATAR: settings.image_limit,
+            content.NOTICE: settings.image_limit,
+        },
+        new_id,
+        id_of_time,
+        UnboundFiles(pool),
+    )
     records = {
         name: Records(url, name) for name, projection in discover().items() if isinstance(projection, Fold)
     }
@@ -130,7 +157,10 @@ async def running(settings: Settings) -> AsyncIterator[System]:
         log=log,
         execute=execute,
         claims=claims,
+        files=files,
+        objects=objects,
         contracts=Contracts(execute, store, callers, claims, new_id),
+        dialogs=Dialogs(execute, store, claims, NoFiles(), new_id),
         organisations=Organisations(execute, claims, new_id),
         grants=Grants(execute, claims, LapsedGrants(pool), clock),
         permissions=permissions,
@@ -182,10 +212,9 @@ async def running(settings: Settings) -> AsyncIterator[System]:
         try:
             yield system
         finally:
-            for task in running_tasks:
-                task.cancel()
-            await asyncio.gather(*running_tasks, return_exceptions=True)
+            await end(*running_tasks)
             passwords.close()
+            objects.close()
             await pool.close()
 
 

@@ -30,6 +30,8 @@ PART = 5 << 20
 """Bytes sent at once; S3 takes no smaller part but the last."""
 READ = 256 << 10
 """Bytes read at once."""
+NOWHERE = "127.0.0.1:1"
+"""Stands for a server that is not set: nothing answers there."""
 TRANSFERS = 64
 """Contents on their way in or out at the same time; each holds up to two parts in memory."""
 
@@ -78,8 +80,8 @@ class Options(Protocol):
 
 
 class ObjectStore:
-    """Objects of one bucket, named by ids. `files`: the folder where an S3 server of our own keeps them, which does
-    not sync them to disk; None: it is somebody else's, who does.
+    """Objects of one bucket, named by ids. `files`: the folder where an S3 server of our own would keep them, which does
+    not sync them to disk; somebody else's does.
 
     Every method raises StoreUnavailable or Busy when it cannot be done now.
     """
@@ -87,7 +89,7 @@ class ObjectStore:
     def __init__(self, options: Options, files: Path | None = None) -> None:
         def client(endpoint: str) -> _Client:
             return _Client(
-                endpoint,
+                endpoint or NOWHERE,
                 options.s3_access_key,
                 options.s3_secret_key,
                 secure=options.s3_secure,
@@ -273,8 +275,8 @@ class _Incoming:
 
 
 def sync(file: Path) -> None:
-    """The file and its place in the folder, on disk when this returns. Raises OSError."""
-    for path in (file, file.parent):
+    """The file and its place in the folder, if it is there, on disk when this returns. Raises OSError."""
+    for path in (file, file.parent) if file.exists() else ():
         handle = os.open(path, os.O_RDONLY)
         try:
             os.fsync(handle)

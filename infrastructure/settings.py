@@ -47,6 +47,18 @@ class Settings(Servers, frozen=True, kw_only=True):
     s3_bucket: Annotated[str, Meta(description="S3 bucket")] = "chancery"
     s3_region: Annotated[str, Meta(description="S3 region")] = "us-east-1"
     s3_secure: Annotated[bool, Meta(description="talk https to the S3 server")] = False
+    s3_public_endpoint: Annotated[
+        str, Meta(description="S3 server as callers reach it, for presigned addresses; unset = s3_endpoint")
+    ] = ""
+    attachment_limit: Annotated[int, Meta(ge=1, le=5_000_000_000, description="bytes of an attachment")] = (
+        20 << 20
+    )
+    document_limit: Annotated[int, Meta(ge=1, le=5_000_000_000, description="bytes of a document")] = (
+        100 << 20
+    )
+    image_limit: Annotated[
+        int, Meta(ge=1, le=5_000_000_000, description="bytes of an avatar or a notice's image")
+    ] = 5 << 20
     admin_email: Annotated[str, Meta(description="login of the first admin")] = "admin@chancery.local"
     admin_password: Annotated[Secret, Meta(description="password of the first admin")] = ""
     registration: Annotated[

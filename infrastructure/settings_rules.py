@@ -67,6 +67,7 @@ RULES: Mapping[str, Rule] = {
     "nats_relay_url": _NATS,
     "redis_url": _url("redis", "rediss", "unix"),
     "s3_endpoint": _matches(r"[^/\s:]+(:\d+)?", "must be host:port; https is said by s3_secure"),
+    "s3_public_endpoint": _matches(r"[^/\s:]+(:\d+)?", "must be host:port; https is said by s3_secure"),
     "public_url": _matches(
         r"https?://[^/\s?#]+[^\s?#]*[^/\s?#]", "must be http(s)://… without a slash at the end"
     ),

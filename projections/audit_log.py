@@ -176,6 +176,10 @@ class AuditLog:
     def ddl(self, schema: str) -> str:
         return _DDL.format(schema=schema)
 
+    def ignores(self, batch: Batch) -> bool:
+        """Every event is a leaf."""
+        return not batch
+
     async def apply(self, cursor: AsyncCursor[Any], schema: str, batch: Batch) -> None:
         size = await tree_size(cursor, schema)
         if [event.position for event in batch] != list(range(size + 1, size + 1 + len(batch))):

@@ -44,6 +44,10 @@ class Projection(Protocol):
         """The statements that make its tables in `schema`; `create index ...;` may be run when they are full."""
         ...
 
+    def ignores(self, batch: Batch) -> bool:
+        """Whether nothing would be written for it."""
+        ...
+
     async def apply(self, cursor: AsyncCursor[Any], schema: str, batch: Batch) -> None:
         """Write what follows from the batch, in the caller's transaction. Events it does not know pass by."""
         ...
@@ -141,6 +145,9 @@ class Fold(Generic[V]):
         for recorded in events:
             view = self._after(view, [recorded] if isinstance(recorded.event, self._takes) else ())
             yield view
+
+    def ignores(self, batch: Batch) -> bool:
+        return not any(isinstance(recorded.event, self._takes) for recorded in batch)
 
     async def apply(self, cursor: AsyncCursor[Any], schema: str, batch: Batch) -> None:
         touched: dict[UUID, list[Recorded[Any]]] = {}

@@ -1,6 +1,7 @@
 """Drives one projection: events in order, a batch and its checkpoint in one transaction, loud at the first failure."""
 
 import asyncio
+import time
 
 import psycopg
 import structlog
@@ -18,6 +19,8 @@ from workers.feed import Feed
 
 BATCH = 500
 LONGEST_PAUSE = 60.0
+IDLE = 0.05
+"""Seconds a projection may leave its checkpoint behind events that are none of its business."""
 PLACE = "read"
 OPTIONS = f"{PROBING} -c synchronous_commit=off"
 """A crash may take back the newest batches, checkpoint and all; they are applied again, and appends wait for nobody."""
@@ -56,12 +59,22 @@ class Projector:
                 careful = True
 
     async def _follow(self, connection: Connection, at: Checkpoint) -> None:
-        """Batch after batch; the next is read and decoded while this one is written."""
+        """Batch after batch; the next is read and decoded while this one is written.
+
+        For a checkpoint alone nobody waits: events that are none of its business are let gather for a moment.
+        """
         coming = asyncio.create_task(self._next(at.position))
         try:
             while True:
                 batch = await coming
                 coming = asyncio.create_task(self._next(batch[-1].position))
+                patience = time.monotonic() + IDLE
+                while self._projection.ignores(batch) and len(batch) < BATCH:
+                    await asyncio.wait([coming], timeout=max(0.0, patience - time.monotonic()))
+                    if not coming.done():
+                        break
+                    batch = [*batch, *coming.result()]
+                    coming = asyncio.create_task(self._next(batch[-1].position))
                 at = await checkpoint.advance(connection, self._projection, PLACE, at, batch)
                 await self._nats.ring(projected(self._projection.name))
         finally:

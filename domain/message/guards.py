@@ -3,10 +3,9 @@
 from typing import assert_never
 from uuid import UUID
 
+from domain.file.guards import BINDING
 from domain.message.events import MessageEvent, MessageRead, MessageSent
 from domain.shared import Claim, Guard
-
-BINDING = "file.binding"
 
 
 def guards(stream_id: UUID, event: MessageEvent) -> tuple[Guard, ...]:

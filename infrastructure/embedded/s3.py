@@ -12,6 +12,11 @@ ACCESS_KEY = "chancery"
 _LISTENING = re.compile(rb"http://127\.0\.0\.1:(\d+)/")
 
 
+def objects(data_dir: Path, bucket: str) -> Path:
+    """Where the server of that data directory keeps the bucket's objects, each a file."""
+    return data_dir / "s3" / "objects" / bucket
+
+
 def binary() -> Path:
     return Path(sysconfig.get_path("scripts")) / "rclone"
 

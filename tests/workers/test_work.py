@@ -109,7 +109,7 @@ def test_the_command_shows_verifies_and_rebuilds(dsn, environment, start):
     rows = json.loads(ran("status", "--json").stdout)
     assert {
         name: (row["position"], row["lag"], row["active"]) for name, row in rows.items()
-    } == dict.fromkeys(("audit_log", "organisation", "session", "user"), (40, 0, True))
+    } == dict.fromkeys(discover(), (40, 0, True))
     for arguments in (("verify", "--deep"), ("rebuild", "--all"), ("verify",), ("status",)):
         result = ran(*arguments)
         assert result.exit_code == 0, result.output

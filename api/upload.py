@@ -1,0 +1,115 @@
+"""A file in a multipart form (RFC 7578), taken from the request as it arrives: never the whole of it is in memory."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any
+
+from litestar import Request
+from litestar.openapi.spec import OpenAPIMediaType, Operation, RequestBody, Schema
+from litestar.openapi.spec.enums import OpenAPIFormat, OpenAPIType
+from multipart import MultipartError, MultipartSegment, PushMultipartParser, parse_options_header
+
+from api.body import MediaTypeUnsupported
+from api.faults import step
+from api.problems import ClientGone
+from api.reader import BodyInvalid, BodyMalformed
+from api.shape import unknown
+from domain.file.content import ATTACHMENT, PURPOSES, clean_name
+from domain.shared import FieldError
+
+PARTS = ("file", "purpose")
+AROUND = 1 << 16
+"""Bytes that a form may take besides its file."""
+LONGEST_TEXT = 64
+
+
+class Form:
+    """Implements application.file.Sent: the parts of one request, in whatever order they come.
+
+    Iterating raises BodyMalformed, BodyInvalid, ClientGone.
+    """
+
+    def __init__(self, request: Request[Any, Any, Any]) -> None:
+        """Raises MediaTypeUnsupported, BodyMalformed."""
+        headers: dict[bytes, bytes] = request.scope["h"]  # type: ignore[typeddict-item]
+        kind, options = parse_options_header(headers.get(b"content-type", b"").decode("latin-1"))
+        if kind != "multipart/form-data" or b"content-encoding" in headers:
+            raise MediaTypeUnsupported("This address takes `multipart/form-data` only, not compressed.")
+        if not 0 < len(options.get("boundary", "")) <= 70:
+            raise BodyMalformed("The content type names no boundary of 1 to 70 characters.")
+        length = headers.get(b"content-length", b"")
+        self.at_least = max(0, int(length) - AROUND) if length.isdigit() else 0
+        self.name = "file"
+        self.declared: str | None = None
+        self.purpose: str | None = None
+        self._request, self._boundary = request, options["boundary"]
+        self._seen: list[str] = []
+        self._text = b""
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        try:
+            parser = PushMultipartParser(
+                self._boundary, max_segment_count=4, max_header_size=4096, max_header_count=8
+            )
+            async for chunk in self._chunks():
+                for part in parser.parse(chunk):
+                    if isinstance(part, MultipartSegment):
+                        self._begin(part)
+                    elif part is None:
+                        self._end()
+                    elif self._seen[-1] == "file":
+                        yield bytes(part)
+                    else:
+                        self._text += part[: LONGEST_TEXT + 1]
+            parser.close()
+        except MultipartError as error:
+            raise BodyMalformed(f"The form is broken or cut off: {error}.") from None
+        if "file" not in self._seen:
+            raise _invalid("file", "missing", "This part is required.")
+
+    async def _chunks(self) -> AsyncIterator[bytes]:
+        more = True
+        while more:
+            message: Any = await self._request.receive()
+            if message["type"] == "http.disconnect":
+                raise ClientGone
+            if chunk := message.get("body", b""):
+                yield chunk
+            more = message.get("more_body", False)
+
+    def _begin(self, part: MultipartSegment) -> None:
+        name = part.name or ""
+        if name not in PARTS:
+            raise _invalid(name, "unknown_field", unknown("part", name, PARTS))
+        if name in self._seen:
+            raise _invalid(name, "repeated", "This part stands twice.")
+        self._seen.append(name)
+        if name == "file":
+            self.name, self.declared = clean_name(part.filename), part.content_type
+
+    def _end(self) -> None:
+        if self._seen[-1] == "purpose":
+            purpose = self._text.decode(errors="replace").strip()
+            if purpose not in PURPOSES:
+                raise _invalid("purpose", "not_one_of", f"This is one of {', '.join(PURPOSES)}.")
+            self.purpose = purpose
+
+
+def _invalid(part: str, code: str, detail: str) -> BodyInvalid:
+    return BodyInvalid(errors=(FieldError(pointer=step("", part), code=code, detail=detail),))
+
+
+@dataclass
+class FormOperation(Operation):
+    """`operation_class=FormOperation`: describes the form, which Litestar does not see."""
+
+    def __post_init__(self) -> None:
+        parts = {
+            "file": Schema(type=OpenAPIType.STRING, format=OpenAPIFormat.BINARY),
+            "purpose": Schema(type=OpenAPIType.STRING, enum=list(PURPOSES), default=ATTACHMENT),
+        }
+        schema = Schema(
+            type=OpenAPIType.OBJECT, properties=parts, required=["file"], additional_properties=False
+        )
+        content = {"multipart/form-data": OpenAPIMediaType(schema=schema)}
+        self.request_body = RequestBody(content=content, required=True)
