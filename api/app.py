@@ -6,19 +6,17 @@ from typing import Any
 
 from litestar import Litestar, Router
 
-from api import (
-    outages,  # noqa: F401 - registers itself with the errors
-    root,
-)
+from api import outages, root
 from api.arrival import Receive, Scope, Send
 from api.auth import Authenticate, InvalidBearerToken, MissingBearerToken
 from api.body import BodyRequest, StrictBody
 from api.commands import contract as contract_commands
 from api.commands import file as file_commands
+from api.commands import grant as grant_commands
 from api.commands import me as me_commands
 from api.commands import message as message_commands
-from api.commands import grant as grant_commands
 from api.commands import organisation as organisation_commands
+from api.commands import permission as permission_commands
 from api.commands import session as session_commands
 from api.commands import user as user_commands
 from api.declared import check_routes, index_parameters
@@ -50,6 +48,9 @@ from projections.organisation import ORGANISATIONS
 from projections.projection import Fold, discover
 from projections.user import USERS
 
+__all__ = ["build_app", "create_app", "outages"]
+"""Importing `outages` teaches the errors what the infrastructure cannot do."""
+
 
 def create_app(system: System) -> Litestar:
     """Every route, wired by hand, read top to bottom."""
@@ -63,6 +64,7 @@ def create_app(system: System) -> Litestar:
             organisation_commands.routes(system.organisations),
             user_commands.routes(system.users),
             grant_commands.routes(system.grants),
+            permission_commands.routes(system.modules),
             me_commands.routes(system.users),
             *message_commands.routes(system.dialogs),
         ],
@@ -79,7 +81,11 @@ def create_app(system: System) -> Litestar:
                 system.records["file"],
                 system,
                 system.objects,
-                file_queries.FileSight(system.claims, viewers=(), clock=clock),
+                file_queries.FileSight(
+                    system.claims,
+                    viewers=(message_queries.viewer(system.records[MESSAGES.name]),),
+                    clock=clock,
+                ),
             ),
             organisation_queries.routes(
                 _records(system, ORGANISATIONS, organisation_queries.OrganisationSight(clock)), pages, clock
@@ -93,7 +99,7 @@ def create_app(system: System) -> Litestar:
                 system.pool,
                 system,
             ),
-            permission_queries.routes(system.permissions, system),
+            permission_queries.routes(system.permissions, system.rights, system),
             session_queries.routes(pages, system.accounts),
             audit_queries.routes(system, pages, clock),
         ],
@@ -115,7 +121,10 @@ def create_app(system: System) -> Litestar:
         route_handlers=[
             api,
             *root.routes(
-                system.positions, frozenset(discover()), system.failed, lambda: system.tokens.ring.jwks
+                lambda: root.readiness(
+                    system.positions, frozenset(discover()), system.failed, system.neighbours.alive
+                ),
+                lambda: system.tokens.ring.jwks,
             ),
             *documentation((MissingBearerToken, InvalidBearerToken)),
         ],

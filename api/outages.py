@@ -5,7 +5,7 @@ import psycopg
 from api.conditions import PositionUnknown, ProjectionBehind
 from api.errors import Refusal, refusal
 from api.problems import NotFound, Problem, Unavailable
-from application.file import ObjectMissing
+from application.file_content import ObjectMissing
 from infrastructure import postgres
 from infrastructure.bounded import Busy
 from infrastructure.object_store import StoreUnavailable

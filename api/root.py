@@ -1,7 +1,7 @@
 """What stands outside the API proper: is it alive, is it ready, what is it, how is it doing."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib.metadata import version
 from typing import Any, Protocol
 
@@ -30,9 +30,12 @@ class Positions(Protocol):
 
 
 class Part(Struct, frozen=True, kw_only=True):
+    """Without a part that is not `needed` commands and reads go on; what only it can do waits for it."""
+
     name: str
     ok: bool
     detail: str
+    needed: bool = True
 
 
 class Readiness(Struct, frozen=True, kw_only=True):
@@ -49,7 +52,9 @@ class Version(Struct, frozen=True, kw_only=True):
     version: str
 
 
-def readiness(positions: Positions, expected: frozenset[str], failed: list[str]) -> Readiness:
+def readiness(
+    positions: Positions, expected: frozenset[str], failed: list[str], neighbours: Mapping[str, bool]
+) -> Readiness:
     """Which part is away or behind, and why."""
     seen = asyncio.get_running_loop().time() - positions.seen_at < STALE and positions.seen_at > 0
     parts = [Part(name="database", ok=seen, detail="answers" if seen else "does not answer")]
@@ -68,10 +73,14 @@ def readiness(positions: Positions, expected: frozenset[str], failed: list[str])
                 detail=detail,
             )
         )
-    return Readiness(ready=all(part.ok for part in parts), parts=parts)
+    parts += [
+        Part(name=name, ok=alive, detail="answers" if alive else "does not answer", needed=False)
+        for name, alive in neighbours.items()
+    ]
+    return Readiness(ready=all(part.ok or not part.needed for part in parts), parts=parts)
 
 
-def routes(positions: Positions, expected: frozenset[str], failed: list[str], jwks: Any) -> list[Any]:
+def routes(ready: Callable[[], Readiness], jwks: Callable[[], bytes]) -> list[Any]:
     @get("/healthz", include_in_schema=False)
     async def healthz() -> Answer[Health]:
         """The process answers."""
@@ -80,7 +89,7 @@ def routes(positions: Positions, expected: frozenset[str], failed: list[str], jw
     @get("/readyz", include_in_schema=False)
     async def readyz() -> Answer[Readiness]:
         """Every part this process needs is there and up to date."""
-        found = readiness(positions, expected, failed)
+        found = ready()
         return answers.json_answer(found, status=200 if found.ready else 503)
 
     @get("/version", include_in_schema=False)

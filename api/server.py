@@ -5,6 +5,7 @@ import os
 import resource
 import signal
 import socket
+from importlib import import_module
 from typing import Any
 
 from granian.constants import HTTPModes, Interfaces, Loops
@@ -69,8 +70,7 @@ def build() -> Any:
 
 def _load() -> None:
     """Load the code before the fork, and make nothing: workers share its memory, and one that died is soon replaced."""
-    import api.app  # noqa: F401, PLC0415
-
+    import_module("api.app")
     gc.freeze()
 
 

@@ -5,9 +5,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from litestar import Request
-from litestar.openapi.spec import OpenAPIMediaType, Operation, RequestBody, Schema
+from litestar.openapi.spec import OpenAPIMediaType, Operation, Reference, RequestBody, Schema
 from litestar.openapi.spec.enums import OpenAPIFormat, OpenAPIType
-from multipart import MultipartError, MultipartSegment, PushMultipartParser, parse_options_header
+from multipart import (  # type: ignore[import-untyped]
+    MultipartError,
+    MultipartSegment,
+    PushMultipartParser,
+    parse_options_header,
+)
 
 from api.body import MediaTypeUnsupported
 from api.faults import step
@@ -104,7 +109,7 @@ class FormOperation(Operation):
     """`operation_class=FormOperation`: describes the form, which Litestar does not see."""
 
     def __post_init__(self) -> None:
-        parts = {
+        parts: dict[str, Reference | Schema] = {
             "file": Schema(type=OpenAPIType.STRING, format=OpenAPIFormat.BINARY),
             "purpose": Schema(type=OpenAPIType.STRING, enum=list(PURPOSES), default=ATTACHMENT),
         }

@@ -72,9 +72,9 @@ def faults(right: Right, module: Module | None) -> Iterator[FieldError]:
         yield _unknown("module", right.module, ACTIONS)
     elif right.action not in module.actions:
         yield _unknown("action", right.action, module.actions)
-    scope_types = ("global", *(SCOPES if module is None else module.scope_types))
+    scope_types = SCOPES if module is None else module.scope_types
     if right.scope_type not in scope_types:
-        yield _unknown("scope_type", right.scope_type, dict.fromkeys(scope_types))
+        yield _unknown("scope_type", right.scope_type, scope_types)
     elif (detail := _wrong_scope_id(right.scope_type, right.scope_id)) is not None:
         yield FieldError(pointer="/scope_id", code="scope", detail=detail)
 

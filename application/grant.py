@@ -15,6 +15,8 @@ from application.ports import Answer, Claims, Clock, Reliance
 from domain.grant.aggregate import GRANT, GrantInvalid, Nothing, Standing
 from domain.grant.commands import GiveGrant, LapseGrant, RevokeGrant
 from domain.grant.events import Grant, GrantGiven, Right, Subject
+from domain.module.events import module_id
+from domain.module.guards import ACTION
 from domain.shared import FieldError
 from domain.user.guards import ACTIVE
 
@@ -29,24 +31,21 @@ SUBJECTS = {"user": ACTIVE, "department": "department.open", "client": "client.a
 AT_A_TIME = 500
 
 
-class Lapsed(Protocol):
+class Rights(Protocol):
+    """What the guards know of rights now."""
+
     async def lapsed(self, limit: int) -> Sequence[UUID]:
         """Grants whose time has run out but whose streams do not say so yet, longest ago first."""
         ...
 
-
-class Registered(Protocol):
     async def foreign(self) -> Sequence[Module]:
-        """The modules of other systems, as of now."""
+        """The modules of other systems."""
         ...
 
 
 class Grants:
-    def __init__(
-        self, execute: Execute, claims: Claims, registered: Registered, lapsed: Lapsed, clock: Clock
-    ) -> None:
-        self._execute, self._claims, self._clock = execute, claims, clock
-        self._registered, self._lapsed = registered, lapsed
+    def __init__(self, execute: Execute, claims: Claims, rights: Rights, clock: Clock) -> None:
+        self._execute, self._claims, self._rights, self._clock = execute, claims, rights, clock
 
     async def give(self, grant: Grant, context: Context) -> Answer | DryRun:
         """Made, changed, or as it was, under the one id of that right. Raises GrantInvalid, GrantToOneself."""
@@ -75,7 +74,7 @@ class Grants:
 
     async def lapse(self, now: datetime) -> int:
         """For the record: tells the log which grants had run out by `now`. They give nothing since then anyway."""
-        found = await self._lapsed.lapsed(AT_A_TIME)
+        found = await self._rights.lapsed(AT_A_TIME)
         context = Context(caller=system(), request_id="grants-lapse")
         for grant_id in found:
             await self._execute(GRANT, grant_id, LapseGrant(now=now), context, LAPSE)
@@ -83,14 +82,15 @@ class Grants:
 
     async def _possible(self, grant: Grant) -> Reliance:
         """Raises GrantInvalid when there is no such right in the catalogue, or nobody to hold it."""
-        modules = OWN if grant.module in ACTIONS else await self._registered.foreign()
+        modules = OWN if grant.module in ACTIONS else await self._rights.foreign()
         module = next((each for each in modules if each.module == grant.module), None)
         subject = grant.subject
         claim = SUBJECTS[subject.type], str(subject.id)
         known = await self._claims.owner(*claim) == subject.id
         if wrong := (*faults(grant, module), *_unknown(subject, known=known)):
             raise GrantInvalid("This cannot be given.", errors=wrong)
-        return Reliance(require=((*claim, subject.id),))
+        foreign = (ACTION, f"{grant.module}:{grant.action}", module_id(grant.module))
+        return Reliance(require=((*claim, subject.id), *((foreign,) if module and module.foreign else ())))
 
 
 def about(right: Right, *, until: datetime | None | UnsetType = UNSET) -> Resource:

@@ -36,21 +36,6 @@ class Attaching(Protocol):
     def taken(self, taken: ClaimTaken) -> DomainError: ...
 
 
-class AttachmentUnknown(DomainError):
-    """There is no such file."""
-
-    code: ClassVar[str] = "file.unknown"
-    kind: ClassVar[Kind] = Kind.INVALID
-
-
-class NoFiles:
-    async def binding(self, file_ids: tuple[UUID, ...], owner_id: UUID) -> Reliance:  # noqa: ARG002
-        raise AttachmentUnknown("There is no such file.")
-
-    def taken(self, taken: ClaimTaken) -> DomainError:
-        raise AssertionError(taken)
-
-
 class Dialogs:
     def __init__(
         self, execute: Execute, store: EventStore, claims: Claims, attaching: Attaching, new_id: NewId
@@ -83,6 +68,7 @@ class Dialogs:
     ) -> Answer | DryRun:
         """By a participant; for anybody else there is no such dialog."""
         sender = context.caller.actor.id
+        attachments = tuple(dict.fromkeys(attachments))
         state = (await self._store.load(DIALOG, dialog)).state
         if isinstance(state, Nothing) or sender not in state.user_ids:
             raise DialogUnknown("There is no such dialog.")

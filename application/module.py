@@ -11,7 +11,7 @@ from application.execute import Context, DryRun, Execute
 from application.ports import NOTHING_ELSE, Answer, Reliance
 from domain.module.aggregate import MODULE
 from domain.module.commands import RegisterModule
-from domain.module.events import ModuleRegistered
+from domain.module.events import ModuleRegistered, module_id
 from domain.shared import DomainError, FieldError, Kind
 
 REGISTER = Need(right="module:register")
@@ -46,7 +46,7 @@ class Modules:
         )
         return await self._execute(
             MODULE,
-            command.stream_id,
+            module_id(command.module),
             command,
             context,
             REGISTER,
@@ -63,6 +63,8 @@ async def _possible(command: RegisterModule) -> Reliance:
         detail = "`global` is always there, and `own` means records that are kept here."
         raise ModuleInvalid(
             detail,
-            errors=tuple(FieldError(pointer=f"/scope_types/{at}", code="reserved", detail=detail) for at in wrong),
+            errors=tuple(
+                FieldError(pointer=f"/scope_types/{at}", code="reserved", detail=detail) for at in wrong
+            ),
         )
     return NOTHING_ELSE

@@ -1,4 +1,4 @@
-"""What follows from a fact: pure functions from an event, and its stream as it then was, to what Chancery does by itself.
+"""What follows from a fact: pure functions from a recorded event to what Chancery does by itself.
 
 A reaction's name and the event's id make its key, so that a repeat is answered, not repeated.
 """
@@ -9,9 +9,8 @@ from uuid import UUID
 
 from msgspec import Struct
 
-from domain.contract.aggregate import CONTRACT, Contract, Signed
 from domain.contract.events import ContractSigned
-from domain.shared import Event, Recorded, Rules
+from domain.shared import Event, Recorded
 
 
 class Tell(Struct, frozen=True, kw_only=True):
@@ -32,12 +31,11 @@ Effect = Tell | Ask
 
 
 class Reaction(Struct, frozen=True, kw_only=True):
-    """`when` an event of the noun that `rules` govern is recorded, `then` says what follows from it."""
+    """`when` such an event is recorded, `then` says what follows from it."""
 
     name: str
     when: type[Event]
-    rules: Rules[Any, Any, Any]
-    then: Callable[[Recorded[Any], Any], tuple[Effect, ...]]
+    then: Callable[[Recorded[Any]], tuple[Effect, ...]]
 
 
 def reactions() -> tuple[Reaction, ...]:
@@ -45,15 +43,15 @@ def reactions() -> tuple[Reaction, ...]:
     return tuple(value for value in globals().values() if isinstance(value, Reaction))
 
 
-def _signed(recorded: Recorded[ContractSigned], contract: Contract) -> tuple[Effect, ...]:
-    assert isinstance(contract, Signed)
-    manager_id, terms = contract.paper.account_manager_id, contract.paper.terms
-    if manager_id is None or manager_id == recorded.event.signed_by:
+def _signed(recorded: Recorded[ContractSigned]) -> tuple[Effect, ...]:
+    contract = recorded.event
+    manager_id = contract.account_manager_id
+    if manager_id is None or manager_id == contract.signed_by:
         return ()  # he knows
-    name = " ".join(part for part in (terms.custom_id, terms.title) if part) or str(recorded.stream_id)
+    name = " ".join(part for part in (contract.custom_id, contract.title) if part) or str(recorded.stream_id)
     return (Tell(user_id=manager_id, text=f"Contract {name} was signed."),)
 
 
 TELL_ACCOUNT_MANAGER_WHEN_CONTRACT_SIGNED = Reaction(
-    name="tell_account_manager_when_contract_signed", when=ContractSigned, rules=CONTRACT, then=_signed
+    name="tell_account_manager_when_contract_signed", when=ContractSigned, then=_signed
 )

@@ -4,7 +4,7 @@ import os
 import secrets
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -39,7 +39,7 @@ class NotReady(Exception):
 
 
 @contextmanager
-def stack_of_ones_own() -> Iterator[Stack]:
+def stack_of_ones_own() -> Generator[Stack]:
     """Starts it on a free loopback port, deaf to settings made for another; ends it, and its folder, at the end.
 
     Raises NotReady. Call it from the main thread.

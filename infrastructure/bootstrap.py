@@ -6,7 +6,7 @@ import os
 import secrets
 import signal
 from base64 import b64decode
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -19,8 +19,10 @@ from psycopg_pool import AsyncConnectionPool
 from application.contract import Contracts
 from application.execute import Execute
 from application.file import Files
+from application.file_upkeep import FileUpkeep
 from application.grant import Grants
-from application.message import Dialogs, NoFiles
+from application.message import Dialogs
+from application.module import Modules
 from application.organisation import Organisations
 from application.password import PasswordPolicy
 from application.session import Sessions
@@ -36,16 +38,17 @@ from infrastructure.guards import Guards
 from infrastructure.lookups import AccountLookup, ClaimLookup, Records
 from infrastructure.migrations import until_migrated
 from infrastructure.nats import APPENDED, Nats, projected
+from infrastructure.neighbours import Neighbours
 from infrastructure.object_store import ObjectStore
 from infrastructure.passwords import Passwords
-from infrastructure.permissions import LapsedGrants, Permissions
+from infrastructure.permissions import Permissions, Rights
 from infrastructure.personal_data import Vault, Wrapping
 from infrastructure.positions import Positions
 from infrastructure.postgres import GroupRead, open_pool
 from infrastructure.refresh import RefreshTokens
 from infrastructure.settings import Settings
-from infrastructure.tasks import end
 from infrastructure.sniff import Sniffer
+from infrastructure.tasks import end
 from infrastructure.tokens import Tokens
 from infrastructure.unbound import UnboundFiles, id_of_time
 from infrastructure.writer import Writer
@@ -77,11 +80,15 @@ class System:
     execute: Execute
     claims: ClaimLookup
     contracts: Contracts
+    dialogs: Dialogs
     files: Files
+    file_upkeep: FileUpkeep
     objects: ObjectStore
     organisations: Organisations
     grants: Grants
+    modules: Modules
     permissions: Permissions
+    rights: Rights
     users: Users
     sessions: Sessions
     accounts: AccountLookup
@@ -90,6 +97,7 @@ class System:
     positions: Positions
     records: dict[str, Records]
     nats: Nats
+    neighbours: Neighbours
     writer: Writer
     failed: list[str] = field(default_factory=list)
 
@@ -107,7 +115,7 @@ class System:
 
 
 @asynccontextmanager
-async def running(settings: Settings) -> AsyncIterator[System]:
+async def running(settings: Settings) -> AsyncGenerator[System]:
     """A System with its background tasks at work; ends them in order when left."""
     url = settings.database_url
     await until_migrated(url)
@@ -117,6 +125,7 @@ async def running(settings: Settings) -> AsyncIterator[System]:
     vault = Vault(pool, wrapping)
     log = EventLog(pool, codec, vault)
     positions = Positions(url)
+    neighbours = Neighbours(settings)
     nats = Nats(settings.nats_url, "chancery api")
     for name in discover():
         nats.on(projected(name), positions.ring)
@@ -126,7 +135,7 @@ async def running(settings: Settings) -> AsyncIterator[System]:
     claims = ClaimLookup(url, wrapping.blind)
     accounts = AccountLookup(url)
     callers = SessionCallers(url)
-    permissions = Permissions(url)
+    permissions, rights = Permissions(url), Rights(pool)
     tokens = await Tokens.open(url, wrapping, issuer=settings.base_url)
     passwords = Passwords()
     refreshes = RefreshTokens(pool, wrapping)
@@ -145,8 +154,6 @@ async def running(settings: Settings) -> AsyncIterator[System]:
             content.NOTICE: settings.image_limit,
         },
         new_id,
-        id_of_time,
-        UnboundFiles(pool),
     )
     records = {
         name: Records(url, name) for name, projection in discover().items() if isinstance(projection, Fold)
@@ -158,12 +165,15 @@ async def running(settings: Settings) -> AsyncIterator[System]:
         execute=execute,
         claims=claims,
         files=files,
+        file_upkeep=FileUpkeep(execute, store, claims, objects, Sniffer, UnboundFiles(pool), id_of_time),
         objects=objects,
         contracts=Contracts(execute, store, callers, claims, new_id),
-        dialogs=Dialogs(execute, store, claims, NoFiles(), new_id),
+        dialogs=Dialogs(execute, store, claims, files, new_id),
         organisations=Organisations(execute, claims, new_id),
-        grants=Grants(execute, claims, LapsedGrants(pool), clock),
+        grants=Grants(execute, claims, rights, clock),
+        modules=Modules(execute),
         permissions=permissions,
+        rights=rights,
         users=Users(
             execute,
             claims,
@@ -191,6 +201,7 @@ async def running(settings: Settings) -> AsyncIterator[System]:
         positions=positions,
         records=records,
         nats=nats,
+        neighbours=neighbours,
         writer=writer,
     )
     tasks = {
@@ -201,6 +212,7 @@ async def running(settings: Settings) -> AsyncIterator[System]:
         "callers": callers.run,
         "permissions": permissions.run,
         "tokens": tokens.run,
+        "neighbours": neighbours.run,
         **{f"accounts {number}": run for number, run in enumerate(accounts.runs)},
         **{f"read {name}": read.run for name, read in records.items()},
     }

@@ -24,12 +24,13 @@ from application.ports import (
     VersionConflict,
 )
 from domain.shared import Event, Rules
-from infrastructure import guards, writer
+from infrastructure import append, guards
 from infrastructure.entropy import random_bytes
 from infrastructure.event_codec import EventCodec
 from infrastructure.event_log import EventLog
 from infrastructure.personal_data import SubjectErased, SubjectKey, Vault
 from infrastructure.postgres import GroupRead
+from infrastructure.writer import Writer
 from projections.leaf import LEAF_LIMIT, leaf_bound
 
 S = TypeVar("S")
@@ -57,7 +58,7 @@ class EventStore:
     def __init__(
         self,
         log: EventLog,
-        write: writer.Writer,
+        write: Writer,
         codec: EventCodec,
         vault: Vault,
         guard: guards.Guards,
@@ -72,7 +73,8 @@ class EventStore:
         """The stream of another noun is as unknown as none: ids come from callers."""
         noun = rules.noun
         nothing: tuple[str, Any, int, int] = (noun, rules.initial, 0, 0)
-        of, state, version, position = self._remembered.get(stream_id) or nothing
+        of, known, version, position = self._remembered.get(stream_id) or nothing
+        state: S = known
         if of != noun:
             return Loaded(state=rules.initial, version=0, position=0, fresh=True)
         if version and not fresh:
@@ -95,30 +97,30 @@ class EventStore:
         item = await self._item(attempt)
         judged = await self._writer.append(item)
         match judged.verdict:
-            case writer.ACCEPTED:
+            case append.ACCEPTED:
                 for subject, wrapped in item.subjects:
                     if wrapped is not None:
                         self._vault.stored(subject, wrapped)
                 self._advance(attempt, judged.position)
                 return Accepted(version=attempt.expected + len(attempt.events), position=judged.position)
-            case writer.KEY_SEEN:
+            case append.KEY_SEEN:
                 return Replayed()
-            case writer.STALE_ACCESS:
+            case append.STALE_ACCESS:
                 return StaleAccess()
-            case writer.CLAIM_TAKEN:
+            case append.CLAIM_TAKEN:
                 assert judged.detail is not None
                 return ClaimTaken(kind=judged.detail["kind"], owner=UUID(judged.detail["owner"]))
-            case writer.CONFLICT:
+            case append.CONFLICT:
                 return VersionConflict()
-            case writer.MOVED:
+            case append.MOVED:
                 for subject, _ in item.subjects:
                     self._vault.forget(subject)
                 if attempt.expected == 0:
                     self._doubted.append(attempt.stream_id)
                 return Moved()
-            case writer.NONE_LEFT:
+            case append.NONE_LEFT:
                 return NoneLeft()
-            case writer.ERASED:
+            case append.ERASED:
                 for subject, _ in item.subjects:
                     self._vault.forget(subject)
                 raise SubjectErased(str(attempt.stream_id))
@@ -146,7 +148,7 @@ class EventStore:
         """A new stream's first try; once append has said that something moved, its key is looked up, too."""
         return attempt.stream_id if attempt.expected == 0 and attempt.stream_id not in self._doubted else None
 
-    async def _item(self, attempt: Attempt) -> writer.Item:
+    async def _item(self, attempt: Attempt) -> append.Item:
         stream_id, events, metadata = attempt.stream_id, attempt.events, attempt.metadata
         subjects = {s for event in events if (s := self._codec.subject(event, stream_id)) is not None}
         if metadata.origin is not None and events:
@@ -161,7 +163,7 @@ class EventStore:
         changes = self._guards.changes(stream_id, events, first=attempt.expected == 0)
         key = attempt.key
         relies = attempt.relies
-        return writer.Item(
+        return append.Item(
             stream_id=stream_id,
             expected=attempt.expected,
             actor_id=metadata.actor.id,
@@ -205,7 +207,7 @@ def _fresh(keys: dict[UUID, SubjectKey]) -> list[tuple[str, UUID]]:
     return [("key", subject) for subject, key in keys.items() if key.fresh is not None]
 
 
-def _secrets(attempt: Attempt) -> list[writer.Row]:
+def _secrets(attempt: Attempt) -> list[append.Row]:
     if attempt.secrets is None:
         return []
     rows = []
@@ -216,7 +218,7 @@ def _secrets(attempt: Attempt) -> list[writer.Row]:
     return rows
 
 
-def _conditions(attempt: Attempt) -> list[writer.Row]:
+def _conditions(attempt: Attempt) -> list[append.Row]:
     relies = attempt.relies
     return [
         *(("reads", {"stream": str(s), "version": v}) for s, v in relies.reads),

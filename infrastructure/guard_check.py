@@ -12,6 +12,7 @@ from psycopg_pool import AsyncConnectionPool
 
 from domain.session.events import SessionClosed
 from domain.shared import SYSTEM, Actor, Metadata
+from infrastructure.append import CALL, Item, packed
 from infrastructure.event_codec import EventCodec
 from infrastructure.event_log import EventLog
 from infrastructure.event_store import new_id
@@ -19,7 +20,7 @@ from infrastructure.guard_replay import TABLES, Key, Replay
 from infrastructure.guards import Guards
 from infrastructure.personal_data import Vault, Wrapping
 from infrastructure.postgres import APPEND, connect
-from infrastructure.writer import AT_MOST, CALL, Item, packed
+from infrastructure.writer import AT_MOST
 
 PAGE = 2000
 """Events read at a time."""

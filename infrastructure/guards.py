@@ -48,7 +48,7 @@ class Guards:
         return of_noun(stream_id, event) if of_noun else ()
 
     def changes(self, stream_id: UUID, events: Iterable[Event], *, first: bool) -> Changes:
-        """`first`: the stream is new and has nothing to release. Of one command's words on one thing the last counts."""
+        """`first`: the stream is new and has nothing to release. Of one command's words on a thing the last counts."""
         claims: dict[str, Claim] = {}
         principal: Row = {}
         rows: list[tuple[str, Row]] = []

@@ -20,7 +20,7 @@ from minio.datatypes import Part
 from minio.error import MinioException, S3Error
 from urllib3.exceptions import HTTPError
 
-from application.file import ObjectMissing
+from application.file_content import ObjectMissing
 from infrastructure.bounded import Bounded, Busy
 
 P = ParamSpec("P")
@@ -80,8 +80,8 @@ class Options(Protocol):
 
 
 class ObjectStore:
-    """Objects of one bucket, named by ids. `files`: the folder where an S3 server of our own would keep them, which does
-    not sync them to disk; somebody else's does.
+    """Objects of one bucket, named by ids. `files`: the folder where an S3 server of our own would keep them, which
+    does not sync them to disk; somebody else's does.
 
     Every method raises StoreUnavailable or Busy when it cannot be done now.
     """

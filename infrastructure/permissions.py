@@ -1,5 +1,6 @@
 """What a user may do, read fresh from the guards: what append judges by is what a snapshot shows."""
 
+from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
@@ -8,7 +9,9 @@ from uuid import UUID
 from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
 
+from application.catalogue import Module
 from application.permission import Held, Snapshot, snapshot
+from domain.module.guards import ACTION, SCOPE
 from infrastructure.callers import RIGHTS, rights_of
 from infrastructure.postgres import GroupRead
 
@@ -17,7 +20,10 @@ select p.user_id, p.role, {RIGHTS},
   (select max(c.position) from (values (p.user_id), (p.department_id)) as subject(id)
    join access_changes c on c.subject_id = subject.id),
   coalesce((select e.notification_id from stored_events e order by e.notification_id desc limit 1), 0),
-  clock_timestamp()
+  clock_timestamp(),
+  case p.role when 'admin' then (select array_agg(k.value) from claims k where k.kind = '{ACTION}') end,
+  case p.role when 'admin' then (select max(e.notification_id) from stored_events e
+    where e.originator_id in (select k.owner from claims k where k.kind = '{ACTION}')) end
 from principals p where p.user_id = any(%s)
 """
 
@@ -41,20 +47,52 @@ async def _held(connection: AsyncConnection[Any], users: list[UUID]) -> dict[UUI
     return {row[0]: _of(*row[1:]) for row in await cursor.fetchall()}
 
 
-def _of(role: str, held: str | None, version: int | None, position: int, now: datetime) -> Held:
-    return Held(role=role, rights=rights_of(held), version=version or 0, position=position, now=now)
+def _of(
+    role: str,
+    held: str | None,
+    changed: int | None,
+    position: int,
+    now: datetime,
+    foreign: list[str] | None,
+    modules_changed: int | None,
+) -> Held:
+    return Held(
+        role=role,
+        rights=rights_of(held),
+        version=max(changed or 0, modules_changed or 0),
+        position=position,
+        now=now,
+        foreign=frozenset(foreign or ()),
+    )
 
 
-class LapsedGrants:
-    """Implements application.grant.Lapsed, by the database's clock."""
+class Rights:
+    """Implements application.grant.Rights."""
 
     def __init__(self, pool: AsyncConnectionPool[Any]) -> None:
         self._pool = pool
 
     async def lapsed(self, limit: int) -> Sequence[UUID]:
+        """By the database's clock."""
         async with self._pool.connection() as connection:
             rows = await connection.execute(
                 "select grant_id from rights where expires_at <= clock_timestamp() order by expires_at limit %s",
                 (limit,),
             )
             return [grant_id for (grant_id,) in await rows.fetchall()]
+
+    async def foreign(self) -> Sequence[Module]:
+        """Sorted by name."""
+        async with self._pool.connection() as connection:
+            rows = await connection.execute(
+                "select kind, split_part(value, ':', 1), split_part(value, ':', 2) from claims"
+                " where kind = any(%s) order by value",
+                ([ACTION, SCOPE],),
+            )
+            found: defaultdict[str, dict[str, list[str]]] = defaultdict(lambda: {ACTION: [], SCOPE: []})
+            for kind, module, word in await rows.fetchall():
+                found[module][kind].append(word)
+        return [
+            Module(module=name, actions=tuple(of[ACTION]), scope_types=("global", *of[SCOPE]), foreign=True)
+            for name, of in found.items()
+        ]

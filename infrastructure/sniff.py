@@ -1,9 +1,9 @@
-"""What a file is, told from its bytes as they stream by: from its first ones, its last ones, and all of them if text."""
+"""What a file is, told from its bytes as they stream by: the first ones, the last ones, and all of them if text."""
 
 import re
 from codecs import getincrementaldecoder
 
-import filetype
+import filetype  # type: ignore[import-untyped]
 
 from domain.file.content import TYPES
 
@@ -16,10 +16,11 @@ PLAIN, CSV, ZIP, DOC, XLS = (TYPES[each] for each in ("txt", "csv", "zip", "doc"
 _TAKEN = frozenset(TYPES.values())
 _NAMED_OTHERWISE = {"image/apng": "image/png"}
 _ZIPPED = re.compile(rb"PK\x01\x02.{42}(?=(word/document\.xml|xl/workbook\.xml))", re.DOTALL)
+_IN_ZIP = tuple(TYPES[each] for each in ("docx", "xlsx", "odt", "ods"))
 _INSIDE = {b"word/document.xml": TYPES["docx"], b"xl/workbook.xml": TYPES["xlsx"]}
 
 _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
-# Streams of a compound file, as its directory names them: a Word document has the one, an Excel workbook one of the others.
+# Streams of a compound file, as its directory names them: Word has the one, Excel one of the others.
 _STREAMS = {
     "WordDocument".encode("utf-16-le"): DOC,
     "Workbook\0".encode("utf-16-le"): XLS,
@@ -38,7 +39,7 @@ _MARKUP = re.compile(
 
 
 class Sniffer:
-    """Takes a file's bytes chunk by chunk, in bounded memory; `types` may be asked at the end, `head_types` any time."""
+    """Takes a file's bytes chunk by chunk, in bounded memory; `types` is asked at the end, `head_types` any time."""
 
     def __init__(self) -> None:
         self._head, self._tail = b"", b""
@@ -72,7 +73,8 @@ class Sniffer:
         """The same, as far as the beginning tells: for a file whose rest is looked at later."""
         if self._head.startswith(_OLE):
             return tuple(sorted(self._streams)) or (DOC, XLS)
-        return (*self._of_head(), *self._texts())
+        found = self._of_head()
+        return (*found, *(_IN_ZIP if ZIP in found else ()), *self._texts(cut=True))
 
     def _of_head(self) -> tuple[str, ...]:
         guess = filetype.guess_mime(self._head)
@@ -83,8 +85,8 @@ class Sniffer:
             return (kind, ZIP) if kind in _TAKEN and kind != ZIP else (ZIP,)
         return (kind,)
 
-    def _texts(self) -> tuple[str, ...]:
-        return (PLAIN, CSV) if self._text.is_text() and not _MARKUP.match(self._head) else ()
+    def _texts(self, *, cut: bool = False) -> tuple[str, ...]:
+        return (PLAIN, CSV) if self._text.is_text(cut=cut) and not _MARKUP.match(self._head) else ()
 
 
 class _Text:
@@ -105,7 +107,7 @@ class _Text:
             except UnicodeDecodeError:
                 self._utf8 = False
 
-    def is_text(self) -> bool:
-        """A character cut in two at the end is no UTF-8."""
-        whole = self._utf8 and not self._decoder.getstate()[0]
-        return self._clean and (whole or self._cp1251)
+    def is_text(self, *, cut: bool) -> bool:
+        """`cut`: the end may be amid a character; else that is no UTF-8."""
+        utf8 = self._utf8 and (cut or not self._decoder.getstate()[0])
+        return self._clean and (utf8 or self._cp1251)

@@ -17,7 +17,7 @@ order by f.owner limit %s
 
 
 class UnboundFiles:
-    """Implements application.file.Unbound."""
+    """Implements application.file_upkeep.Unbound."""
 
     def __init__(self, pool: AsyncConnectionPool[Any]) -> None:
         self._pool = pool

@@ -26,7 +26,7 @@ class LastMessage(Struct, frozen=True, kw_only=True):
 
 
 class Dialog(Struct, frozen=True, kw_only=True):
-    """One dialog; `unread` counts per user what he has not read."""
+    """One dialog; `unread` counts what each of `user_ids`, in their order, has not read."""
 
     id: UUID
     version: int
@@ -34,12 +34,15 @@ class Dialog(Struct, frozen=True, kw_only=True):
     created_at: datetime
     updated_at: datetime
     user_ids: tuple[UUID, UUID]
-    unread: dict[UUID, int]
+    unread: tuple[int, int] = (0, 0)
     last_message: LastMessage | None = None
 
     @property
     def archived(self) -> bool:
         return False
+
+    def waiting(self, user_id: UUID) -> int:
+        return self.unread[self.user_ids.index(user_id)]
 
 
 COLUMNS = {
@@ -53,7 +56,7 @@ COLUMNS = {
     ),
     "awaited_by": Column(
         type=ColumnType.TEXT_ARRAY,
-        get=lambda view: [str(user) for user, count in view.unread.items() if count],
+        get=lambda view: [str(user_id) for user_id in view.user_ids if view.waiting(user_id)],
     ),
 }
 
@@ -79,7 +82,6 @@ def fold(view: Dialog | None, recorded: Recorded[DialogOpened | MessageSent | Me
             created_at=recorded.recorded_at,
             updated_at=recorded.recorded_at,
             user_ids=event.user_ids,
-            unread=dict.fromkeys(event.user_ids, 0),
         )
     assert view is not None
     after = msgspec.structs.replace(view, position=recorded.position, updated_at=recorded.recorded_at)
@@ -93,16 +95,17 @@ def fold(view: Dialog | None, recorded: Recorded[DialogOpened | MessageSent | Me
                 sent_at=recorded.recorded_at,
             )
             return msgspec.structs.replace(
-                after, last_message=last, unread=_counted(view.unread, event.recipient_id, 1)
+                after, last_message=last, unread=_counted(view, event.recipient_id, 1)
             )
         case MessageRead():
-            return msgspec.structs.replace(after, unread=_counted(view.unread, event.reader_id, -1))
+            return msgspec.structs.replace(after, unread=_counted(view, event.reader_id, -1))
         case _:
             assert_never(event)
 
 
-def _counted(unread: dict[UUID, int], user_id: UUID, by: int) -> dict[UUID, int]:
-    return {**unread, user_id: unread[user_id] + by}
+def _counted(view: Dialog, user_id: UUID, by: int) -> tuple[int, int]:
+    (one, other), (first, _) = view.unread, view.user_ids
+    return (one + by, other) if user_id == first else (one, other + by)
 
 
 DIALOGS = Fold(name="dialog", version=1, view=Dialog, columns=COLUMNS, fold=fold, key=about)
@@ -114,7 +117,7 @@ async def unread(connection: AsyncConnection[Any], user_id: UUID) -> dict[UUID, 
     """Dialog to the number of messages that wait for this user there."""
     rows = await connection.execute("select view from read.dialog where awaited_by @> %s", ([str(user_id)],))
     found = [_dialog.decode(view) for (view,) in await rows.fetchall()]
-    return {dialog.id: dialog.unread[user_id] for dialog in found}
+    return {dialog.id: dialog.waiting(user_id) for dialog in found}
 
 
 class Companion(Struct, frozen=True, kw_only=True):

@@ -70,7 +70,8 @@ def redis_url() -> Iterator[str]:
         yield url
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def object_store() -> Iterator[servers.ObjectStore]:
-    with servers.object_store(servers.place("s3")) as store:
-        yield store
+    store = servers.ObjectStore(servers.place("s3"))
+    yield store
+    store.stop()

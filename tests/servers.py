@@ -8,7 +8,6 @@ import signal
 import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 from uuid import uuid4
@@ -22,7 +21,7 @@ from infrastructure.embedded.nats import RELAY
 from infrastructure.embedded.nats import Nats as NatsServer
 from infrastructure.embedded.postgres import APP, DATABASE, OWNER, Postgres
 from infrastructure.embedded.redis import Redis
-from infrastructure.embedded.s3 import ACCESS_KEY, S3
+from infrastructure.embedded.s3 import ACCESS_KEY, S3, objects
 from infrastructure.migrations import migrate
 
 TEMPLATE = "chancery_template"
@@ -155,23 +154,61 @@ def redis(place: Path) -> Iterator[str]:
         server.child.stop()
 
 
-@dataclass(frozen=True)
 class ObjectStore:
-    endpoint: str
-    access_key: str
-    secret_key: str = field(repr=False)
-    bucket: str
+    """An S3 server with one bucket, that a test may kill, freeze and start again at the same address."""
 
+    bucket, access_key = BUCKET, ACCESS_KEY
 
-@contextlib.contextmanager
-def object_store(place: Path) -> Iterator[ObjectStore]:
-    """An S3 server with one bucket."""
-    server = S3(opened(place), BUCKET)
-    server.start()
-    try:
-        yield ObjectStore(server.endpoint, ACCESS_KEY, server.secret_key, BUCKET)
-    finally:
-        server.child.stop()
+    def __init__(self, place: Path) -> None:
+        self._server = S3(opened(place), BUCKET)
+        self._server.start()
+        self.data_dir = place
+
+    @property
+    def endpoint(self) -> str:
+        return self._server.endpoint
+
+    @property
+    def secret_key(self) -> str:
+        return self._server.secret_key
+
+    @property
+    def settings(self) -> dict[str, object]:
+        """What a Chancery is told of it."""
+        return {
+            "s3_endpoint": self.endpoint,
+            "s3_access_key": self.access_key,
+            "s3_secret_key": self.secret_key,
+            "s3_bucket": self.bucket,
+            "data_dir": self.data_dir,
+        }
+
+    @property
+    def names(self) -> set[str]:
+        """Of the objects there are, and of parts of such."""
+        return {path.name for path in objects(self.data_dir, self.bucket).rglob("*") if path.is_file()}
+
+    def start(self) -> None:
+        self._server.start()
+
+    def stop(self) -> None:
+        self._server.child.stop()
+
+    def kill(self) -> None:
+        """As a crash does it: nobody is told."""
+        child = self._server.child
+        end(child.pid, signal.SIGKILL)
+        assert wait_until(child.died, 10)
+        child.stop()
+
+    @contextlib.contextmanager
+    def frozen(self) -> Iterator[None]:
+        """It takes connections, and answers nobody."""
+        end(self._server.child.pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            end(self._server.child.pid, signal.SIGCONT)
 
 
 def opened(place: Path) -> Folder:

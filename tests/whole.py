@@ -1,7 +1,8 @@
-"""A whole Chancery, as its operator starts it: `chancery up` on a directory of its own, met over HTTP only."""
+"""A whole Chancery, as its operator starts it: `chancery up` on a directory of its own, and what may befall it."""
 
 import os
 import signal
+import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
+import psycopg
 
 from infrastructure.embedded.children import Child, end, wait_until
 from infrastructure.settings_sources import running_stack
@@ -16,6 +18,7 @@ from infrastructure.settings_sources import running_stack
 ADMIN, PASSWORD = "admin@example.org", "correct horse battery staple"
 START, END = 90.0, 60.0
 """Seconds a start and an end may take on two busy cores."""
+ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith("CHANCERY_")}
 
 
 @dataclass
@@ -39,24 +42,68 @@ class Chancery:
             client.headers["Authorization"] = f"Bearer {answer.raise_for_status().json()['access_token']}"
             yield client
 
+    def run(self, *words: str) -> str:
+        """Another `chancery` command, as typed in another terminal; what it printed."""
+        done = subprocess.run(
+            [sys.executable, "-m", "cli.main", *words, "--data-dir", str(self.data_dir)],
+            env=ENVIRONMENT,
+            capture_output=True,
+            text=True,
+            timeout=END,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
     def pid(self, name: str) -> int:
-        """Of `chancery <name>`: serve, work or jobs; 0 while it is not there."""
+        """Of serve, work, jobs, postgres, nats, redis or s3; 0 while it is not there."""
         note = self.data_dir / "run" / f"{name}.pid"
         try:
             return int(note.read_text().split()[0])
         except (FileNotFoundError, IndexError):
             return 0
 
-    def kill(self, name: str) -> None:
-        """kill -9 of one of its processes; returns when another one has taken its place."""
+    def http_workers(self) -> list[int]:
+        """Pids of those that answer, which `serve` only watches."""
+        children = Path(f"/proc/{self.pid('serve')}/task/{self.pid('serve')}/children")
+        try:
+            return [int(pid) for pid in children.read_text().split()]
+        except FileNotFoundError:
+            return []
+
+    def kill(self, name: str, how: int = signal.SIGKILL) -> None:
+        """Returns when another one has taken its place."""
         old = self.pid(name)
-        end(old, signal.SIGKILL)
+        end(old, how)
         assert wait_until(lambda: self.pid(name) not in (0, old), START)
+
+    @contextmanager
+    def frozen(self, *names: str) -> Iterator[None]:
+        """They live, hold their connections, and answer nothing."""
+        pids = [self.child.pid if name == "up" else self.pid(name) for name in names]
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            for pid in pids:
+                end(pid, signal.SIGCONT)
+
+    @contextmanager
+    def superuser(self) -> Iterator[psycopg.Connection]:
+        """In the database, as one who may do anything."""
+        where = psycopg.conninfo.conninfo_to_dict(running_stack(self.data_dir)["database_url"])
+        password = (self.data_dir / "secrets" / "postgres_password").read_text()
+        with psycopg.connect(**{**where, "user": "postgres", "password": password}, autocommit=True) as admin:
+            yield admin
+
+    def ready(self) -> httpx.Response:
+        return httpx.get(f"{self.url}/readyz", timeout=10)
 
 
 @contextmanager
 def up(folder: Path, **environment: str) -> Iterator[Chancery]:
-    """Starts on `folder` (again on the same one: with the same data); yields when it is ready."""
+    """Starts on `folder` (again on the same one: with the same data); yields when it is ready; must end with 0."""
     folder.mkdir(exist_ok=True)
     child, log, data_dir = Child("up", folder, log=folder / "up.log"), folder / "up.log", folder / "data"
     set_here = {
@@ -65,10 +112,10 @@ def up(folder: Path, **environment: str) -> Iterator[Chancery]:
         "CHANCERY_ADMIN_EMAIL": ADMIN,
         "CHANCERY_ADMIN_PASSWORD": PASSWORD,
     }
-    ours = {name: value for name, value in os.environ.items() if not name.startswith("CHANCERY_")}
-    child.start([sys.executable, "-m", "cli.main", "up"], ours | set_here | environment)
+    child.start([sys.executable, "-m", "cli.main", "up"], ENVIRONMENT | set_here | environment)
     try:
         child.wait_ready(lambda: bool(running_stack(data_dir).get("url")), START)
         yield Chancery(running_stack(data_dir)["url"], data_dir, log, child)
     finally:
-        child.stop(END)
+        status = child.stop(END)
+    assert status == 0, log.read_text()[-3000:]

@@ -1,9 +1,9 @@
 """Turns facts into what follows from them: commands under the event's own key, and operations."""
 
 import asyncio
-from functools import reduce
+from collections.abc import Sequence
 from hashlib import sha256
-from typing import Any
+from typing import Any, assert_never
 
 import structlog
 from psycopg import AsyncConnection
@@ -12,12 +12,13 @@ from application.access import system
 from application.execute import Context
 from application.message import Dialogs
 from application.ports import Key
-from application.reactions import Ask, Effect, Reaction, Tell, reactions
-from domain.shared import Event, Recorded
+from application.reactions import Ask, Effect, Tell, reactions
+from domain.shared import Event, Recorded, Stored
 from infrastructure.event_log import EventLog
 from infrastructure.operations import ask
 from infrastructure.postgres import REACTOR
 from infrastructure.role import UNREACHABLE, hold
+from workers.epoch import EpochMismatch
 from workers.feed import Feed
 
 BATCH = 200
@@ -35,6 +36,7 @@ class Reactor:
     def __init__(self, events: EventLog, feed: Feed, dialogs: Dialogs) -> None:
         self._events, self._feed, self._dialogs = events, feed, dialogs
         self._reactions = reactions()
+        self._nouns = {_noun(each.when.TOPIC) for each in self._reactions}
 
     async def run(self, url: str) -> None:
         async with self._feed:
@@ -42,9 +44,11 @@ class Reactor:
 
     async def _work(self, connection: AsyncConnection[Any]) -> None:
         position = await begin(connection)
+        if position > (head := await self._events.head()):
+            raise EpochMismatch(f"the reactor stands at {position}, the store at {head}")
         while True:
             stored = await self._feed.after(position, BATCH)
-            for recorded in await self._events.open(stored):
+            for recorded in await self._events.open(self._mine(stored)):
                 await self._until_done(connection, recorded)
             position = stored[-1].position
             await connection.execute(
@@ -52,6 +56,9 @@ class Reactor:
                 " updated_at = clock_timestamp() where name = %s and place = %s",
                 (position, len(stored), NAME, PLACE),
             )
+
+    def _mine(self, stored: Sequence[Stored]) -> list[Stored]:
+        return [each for each in stored if _noun(each.topic) in self._nouns]
 
     async def _until_done(self, connection: AsyncConnection[Any], recorded: Recorded[Event]) -> None:
         """Tries for ever, with growing pauses, and says so: nothing is skipped."""
@@ -77,17 +84,9 @@ class Reactor:
         """All that follows from one event; a second time it changes nothing."""
         for reaction in self._reactions:
             if isinstance(recorded.event, reaction.when):
-                state = await self._state(reaction, recorded)
-                for number, effect in enumerate(reaction.then(recorded, state)):
-                    await self._effect(
-                        connection, f"{reaction.name} {number} {recorded.event_id}", recorded, effect
-                    )
-
-    async def _state(self, reaction: Reaction, recorded: Recorded[Event]) -> Any:
-        """The stream as it was right after the event."""
-        stream = await self._events.stream(recorded.stream_id, up_to=recorded.position)
-        events = [each.event for each in await self._events.open(stream)]
-        return reduce(reaction.rules.evolve, events, reaction.rules.initial)
+                for number, effect in enumerate(reaction.then(recorded)):
+                    occasion = f"{reaction.name} {number} {recorded.event_id}"
+                    await self._effect(connection, occasion, recorded, effect)
 
     async def _effect(
         self, connection: AsyncConnection[Any], occasion: str, recorded: Recorded[Event], effect: Effect
@@ -104,6 +103,12 @@ class Reactor:
                 await self._dialogs.tell(effect.user_id, effect.text, context)
             case Ask():
                 await ask(connection, effect.kind, effect.about, occasion=occasion)
+            case _:
+                assert_never(effect)
+
+
+def _noun(topic: str) -> str:
+    return topic.partition(".")[0]
 
 
 async def begin(connection: AsyncConnection[Any]) -> int:

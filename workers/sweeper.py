@@ -32,10 +32,13 @@ class Sweeper:
         await hold(url, "sweeper", SWEEPER, self._work)
 
     async def _work(self, connection: AsyncConnection[Any]) -> None:
+        asked = ""
         while True:
             hour = datetime.now(UTC).strftime("%Y-%m-%dT%H")
-            for kind in HOURLY:
-                await ask(connection, kind, {}, occasion=f"{kind} {hour}")
+            if hour != asked:
+                for kind in HOURLY:
+                    await ask(connection, kind, {}, occasion=f"{kind} {hour}")
+                asked = hour
             for operation_id in await self._operations.due():
                 try:
                     await self._threads(self._offer, operation_id)

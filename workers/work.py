@@ -1,30 +1,33 @@
-"""`chancery work`: relay, projections and signer as tasks of one process, which lives as long as all of them."""
+"""`chancery work`: relay, projections, signer, reactor and sweeper as tasks of one process, which lives as long as all."""
 
 import asyncio
-import gc
 import signal
 from collections.abc import Awaitable, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
 import structlog
+from psycopg_pool import AsyncConnectionPool
 
-from infrastructure.bootstrap import wrapping_of
+from infrastructure.bootstrap import running, wrapping_of
 from infrastructure.event_codec import EventCodec
 from infrastructure.event_log import EventLog
 from infrastructure.logging import configure
 from infrastructure.migrations import until_migrated
 from infrastructure.nats import APPENDED, Nats
+from infrastructure.operations import Operations
 from infrastructure.personal_data import Vault
-from infrastructure.positions import Positions
 from infrastructure.postgres import open_pool
 from infrastructure.settings import Settings
 from infrastructure.tasks import end
 from projections.projection import discover
 from workers import signer
 from workers.feed import Feed
+from workers.jobs import offering
 from workers.projector import Projector
+from workers.reactor import Reactor
 from workers.relay import Relay
+from workers.sweeper import Sweeper
 
 log = structlog.get_logger()
 
@@ -35,26 +38,33 @@ async def run(settings: Settings) -> None:
     url, wrapping = settings.database_url, wrapping_of(settings)
     await until_migrated(url)
     projections = discover()
-    pool = await open_pool(url, size=len(projections) + 2, name="chancery work")
+    pool = await open_pool(url, size=len(projections) + 3, name="chancery work")
     events = EventLog(pool, EventCodec(), Vault(pool, wrapping))
-    positions = Positions(url)
-    nats = Nats(settings.nats_url, "chancery work")
     publisher = Nats(settings.nats_relay_url, "chancery relay")
-    nats.on(APPENDED, positions.ring)
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 100)
-    async with pool, nats, publisher:
+    async with pool, publisher, running(settings, name="work", wakes=(APPENDED,)) as system:
+        positions, nats = system.positions, system.nats
+
+        def feed() -> Feed:
+            return Feed(events, positions, nats)
+
         await supervise(
             {
-                "positions": positions.run(),
                 "relay": Relay(events, positions, publisher).run(url),
                 "signer": signer.run(url, wrapping, origin_of(settings)),
+                "reactor": Reactor(events, feed(), system.dialogs).run(url),
+                **({"sweeper": sweeper(settings, pool).run(url)} if settings.redis_url else {}),
                 **{
-                    name: Projector(projection, events, Feed(events, positions, nats), nats).run(url)
+                    name: Projector(projection, events, feed(), nats).run(url)
                     for name, projection in projections.items()
                 },
             }
         )
+        if system.failed:
+            raise SystemExit(1)
+
+
+def sweeper(settings: Settings, pool: AsyncConnectionPool[Any]) -> Sweeper:
+    return Sweeper(Operations(pool), offering(settings))
 
 
 def origin_of(settings: Settings) -> str:

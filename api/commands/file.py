@@ -2,7 +2,6 @@
 
 from datetime import datetime
 from typing import Annotated, Literal
-from uuid import UUID
 
 from litestar import Router, post
 from litestar.params import JSONBody
@@ -15,7 +14,8 @@ from api.openapi import problems
 from api.reader import BodyInvalid, BodyMalformed
 from api.refs import Ref, id_of
 from api.upload import Form, FormOperation
-from application.file import FileEmpty, FileNotSent, Files, FileSizeDisagrees
+from application.file import FileNotSent, Files
+from application.file_content import FileEmpty, FileSizeDisagrees
 from domain.file.aggregate import FileUnknown
 from domain.file.content import FileTooLarge, FileTypeDisagrees, FileTypeRefused, clean_name
 
@@ -63,8 +63,8 @@ def routes(files: Files) -> Router:
     async def upload_file(
         request: Asked, *, idempotency_key: IdempotencyKey = None, dry_run: DryRunFlag = False
     ) -> Answer[FileReceipt]:
-        """Upload a file as `multipart/form-data`. Its type is told from its bytes; what lies about itself is refused."""
-        context(request, None, None, idempotency_key)  # what is wrong with the headers is said before the body is read
+        """Upload a file as `multipart/form-data`. Its type is told from its bytes; one that lies is refused."""
+        context(request, None, None, idempotency_key)  # a wrong header is told before the body is read
         said = await files.upload(
             Form(request),
             lambda facts: context(request, facts, None, idempotency_key, dry_run=dry_run),
@@ -103,7 +103,7 @@ def routes(files: Files) -> Router:
         idempotency_key: IdempotencyKey = None,
         dry_run: DryRunFlag = False,
     ) -> Answer[FileReceipt]:
-        """Have what was sent to the address looked at and kept. Larger ones are `checking` until a job has read them."""
+        """Have what was sent to the address looked at and kept. A large one is `checking` until a job has read it."""
         asked = context(request, data, None, idempotency_key, dry_run=dry_run)
         return answered(await files.complete(id_of(ref), asked))
 

@@ -12,6 +12,7 @@ from api.asking import Asked, DryRunFlag, IdempotencyKey, answered, context
 from api.fields import Body, ChatText, Id, Nothing
 from api.openapi import problems
 from api.refs import Ref, id_of
+from application.file import FileAlreadyBound, FileNotYours
 from application.message import DialogPartnerUnknown, Dialogs
 from domain.dialog.aggregate import DialogUnknown, DialogWithOneself
 from domain.message.aggregate import MOST_ATTACHMENTS, MessageEmpty, MessageNotToYou, MessageUnknown
@@ -44,7 +45,9 @@ def routes(dialogs: Dialogs) -> list[Router]:
         asked = context(request, data, None, idempotency_key, dry_run=dry_run)
         return answered(await dialogs.open(data.user_id, asked), at=DIALOGS)
 
-    @post("/{ref:str}/messages", responses=problems(DialogUnknown, MessageEmpty))
+    @post(
+        "/{ref:str}/messages", responses=problems(DialogUnknown, MessageEmpty, FileNotYours, FileAlreadyBound)
+    )
     async def send_message(
         request: Asked,
         ref: Ref,

@@ -25,7 +25,7 @@ Words = Annotated[tuple[Word, ...], Meta(min_length=1, max_length=100)]
 
 
 class RegisterModuleBody(Body, frozen=True, kw_only=True):
-    """What can be granted in another system. A scope there is `<scope type>/<its id>`; `global/*` is always possible."""
+    """What can be granted in another system, in scopes `<scope type>/<an id of its own>`, and always in `global/*`."""
 
     module: Word
     actions: Words

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import msgspec
 from litestar import Router, get
-from litestar.params import QueryParameter
+from litestar.params import FromPath, QueryParameter
 from msgspec import Struct, structs
 
 from api.answers import Answer, Header, Page, json_answer
@@ -76,7 +76,9 @@ def routes(system: System, lists: Lists, clock: Clock) -> Router:
         return await lists.page(request, listing, wanted, at_least=at_least)
 
     @get("/entries/{position:str}")
-    async def audit_entry(request: Asked, position: str, at_least: MinPosition = None) -> Answer[AuditEntry]:
+    async def audit_entry(
+        request: Asked, position: FromPath[str], at_least: MinPosition = None
+    ) -> Answer[AuditEntry]:
         """One entry."""
         require(caller_of(request), VIEW, clock())
         await log.reached(at_least)
@@ -86,14 +88,16 @@ def routes(system: System, lists: Lists, clock: Clock) -> Router:
         return json_answer(found[0], headers=[log.projected()])
 
     @get("/entries/{position:str}/proof", responses=problems(NotSignedYet))
-    async def audit_entry_proof(request: Asked, position: str, at_least: MinPosition = None) -> Answer[str]:
+    async def audit_entry_proof(
+        request: Asked, position: FromPath[str], at_least: MinPosition = None
+    ) -> Answer[str]:
         """That an entry is in the log: c2sp.org/tlog-proof@v1, against the newest signed checkpoint."""
         require(caller_of(request), VIEW, clock())
         await log.reached(at_least)
         proof = await log.proof(_number(position))
         return Answer(200, proof.text().encode(), [TEXT, log.projected()])
 
-    @get("/consistency")
+    @get("/consistency", responses=problems(NotFound))
     async def audit_consistency(
         request: Asked, old: OldSize, new: NewSize, at_least: MinPosition = None
     ) -> Answer[Consistency]:
@@ -103,7 +107,7 @@ def routes(system: System, lists: Lists, clock: Clock) -> Router:
         return json_answer(await log.consistency(old, new), headers=[log.projected()])
 
     @get("/tile/entries/{place:path}")
-    async def audit_entry_bundle(request: Asked, place: str) -> Answer[bytes]:
+    async def audit_entry_bundle(request: Asked, place: FromPath[str]) -> Answer[bytes]:
         """The entries under a level 0 tile, each after its length: C2SP tlog-tiles."""
         require(caller_of(request), VIEW, clock())
         number, width = _tile_path(place)
@@ -119,7 +123,7 @@ def routes(system: System, lists: Lists, clock: Clock) -> Router:
 def open_routes(system: System) -> Router:
     """For everybody: hashes, signatures and public keys say nothing of what is written."""
 
-    @get("/checkpoint", security=[])
+    @get("/checkpoint", security=[{}], responses=problems(NotFound))
     async def audit_checkpoint() -> Answer[str]:
         """The newest signed checkpoint: C2SP tlog-checkpoint in a signed note."""
         async with system.pool.connection() as connection:
@@ -128,14 +132,14 @@ def open_routes(system: System) -> Router:
             raise NotFound("Nothing is signed yet.")
         return Answer(200, signed.note.encode(), [TEXT, FRESH])
 
-    @get("/keys", security=[])
+    @get("/keys", security=[{}])
     async def audit_keys() -> Answer[Keys]:
         """The keys of the log, as verifiers pin them."""
         async with system.pool.connection() as connection:
             return json_answer(Keys(data=await published_keys(connection)), headers=[FRESH])
 
-    @get("/tile/{level:str}/{place:path}", security=[])
-    async def audit_tile(level: str, place: str) -> Answer[bytes]:
+    @get("/tile/{level:str}/{place:path}", security=[{}])
+    async def audit_tile(level: FromPath[str], place: FromPath[str]) -> Answer[bytes]:
         """A tile of the tree: C2SP tlog-tiles, `<level>/<number>[.p/<width>]`."""
         number, width = _tile_path(place)
         at = TileAt(_number(level), number)

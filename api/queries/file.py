@@ -59,7 +59,7 @@ class FileView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Download(Answer[bytes]):
-    """An answer that is read from the object store while it is sent. Nothing is sent before the first byte is at hand."""
+    """An answer that is read from the object store while it is sent; nothing is sent before that is open."""
 
     def __init__(self, contents: Contents, file: File, headers: Sequence[Header]) -> None:
         assert file.object_id is not None

@@ -17,6 +17,7 @@ from api.conditions import min_position
 from api.lists import LIST_PARAMETERS, Lists, Wanted
 from api.openapi import problems
 from api.problems import NotFound
+from api.queries.file import Viewer
 from api.queries.past import Diff, History, MomentMalformed
 from api.queries.records import Asked, AsOf, From, IfNoneMatch, MinPosition, Progress, Read, Records, To
 from api.refs import Ref, id_of
@@ -41,6 +42,16 @@ class MessageSight:
 
     def hidden(self, caller: Caller, record_id: UUID) -> frozenset[str]:  # noqa: ARG002 - nothing, for nobody
         return frozenset()
+
+
+def viewer(read_message: Read) -> Viewer:
+    """The two of a dialog see what its messages bind."""
+
+    async def views(caller: Caller, message_id: UUID) -> bool:
+        found = await read_message(message_id)
+        return bool(found.version) and MessageSight().sees(caller, found.view)
+
+    return views
 
 
 class OwnDialog(Struct, frozen=True, kw_only=True):
@@ -159,6 +170,6 @@ def _as_seen(dialog: dialogs.Dialog, me: UUID, people: dict[UUID, dialogs.Compan
         title=person.display_name,
         job_title=person.job_title,
         avatar_file_id=person.avatar_file_id,
-        unread_count=dialog.unread.get(me, 0),
+        unread_count=dialog.waiting(me),
         last_message=dialog.last_message,
     )

@@ -1,5 +1,6 @@
 """What there is to be allowed, and what one is allowed now."""
 
+from collections.abc import Sequence
 from typing import Protocol
 from uuid import UUID
 
@@ -21,11 +22,15 @@ class Permissions(Protocol):
     async def snapshot(self, user_id: UUID) -> Snapshot | None: ...
 
 
+class Rights(Protocol):
+    async def foreign(self) -> Sequence[Module]: ...
+
+
 class Catalogue(Struct, frozen=True, kw_only=True):
-    data: tuple[Module, ...]
+    data: list[Module]
 
 
-def routes(permissions: Permissions, progress: Progress) -> Router:
+def routes(permissions: Permissions, rights: Rights, progress: Progress) -> Router:
     @get("/me/permissions/snapshot")
     async def permission_snapshot(
         request: Asked, at_least: MinPosition = None, if_none_match: IfNoneMatch = None
@@ -45,8 +50,9 @@ def routes(permissions: Permissions, progress: Progress) -> Router:
 
     @get("/permissions/catalogue")
     async def permission_catalogue(at_least: MinPosition = None) -> Answer[Catalogue]:
-        """Every module, its actions, and the scopes they can be granted in."""
+        """Every module, its actions, and the scope types they can be granted in: ours, then other systems'."""
         head = await progress.written(min_position(at_least) or 0)
-        return answers.json_answer(Catalogue(data=OWN), headers=[(b"x-projection-position", b"%d" % head)])
+        body = Catalogue(data=[*OWN, *await rights.foreign()])
+        return answers.json_answer(body, headers=[(b"x-projection-position", b"%d" % head)])
 
     return Router("/", route_handlers=[permission_snapshot, permission_catalogue])

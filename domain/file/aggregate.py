@@ -1,4 +1,4 @@
-"""A file: stored at once, or announced, received and checked; bound by others through a claim; removed when nobody does.
+"""A file: stored at once, or announced, received and checked; removed when nothing binds it.
 
 What binds a file is not its own business: a message, a user or a document claims it (`file.binding`).
 """
@@ -149,7 +149,7 @@ def evolve(file: File, event: FileEvent) -> File:
 
 
 def objects(file: File) -> tuple[UUID, ...]:
-    """The names that its content has in the object store, but for what is still being sent, which has the file's own."""
+    """The names its content has in the object store; while it is still being sent it has the file's own."""
     match file:
         case Received(object_id=object_id) | Kept(object_id=object_id):
             return (object_id,)

@@ -11,17 +11,17 @@ _MODULES = UUID("0abb3237-b962-4812-8104-028202308787")
 """The namespace of module ids (RFC 9562 5.5). It never changes: a module's stream is found by it."""
 
 
+def module_id(name: str) -> UUID:
+    """One stream per module, whoever registers it."""
+    return uuid5(_MODULES, name)
+
+
 class Details(Struct, frozen=True, kw_only=True):
     """What can be granted in the other system: its module's actions, in which kinds of scope."""
 
     module: str
     actions: tuple[str, ...]
     scope_types: tuple[str, ...]
-
-    @property
-    def stream_id(self) -> UUID:
-        """One stream per module, whoever registers it."""
-        return uuid5(_MODULES, self.module)
 
 
 class ModuleRegistered(Details, Event, frozen=True, kw_only=True):

@@ -9,7 +9,7 @@ ACTION, SCOPE = "module.action", "module.scope"
 """Claims `<module>:<action>` and `<module>:<scope type>`, for as long as they can be granted."""
 
 
-def guards(stream_id: UUID, event: ModuleEvent) -> tuple[Guard, ...]:  # noqa: ARG001 - as every noun's
+def guards(stream_id: UUID, event: ModuleEvent) -> tuple[Guard, ...]:
     return (
         Claim(kind=ACTION, values=tuple(f"{event.module}:{action}" for action in event.actions)),
         Claim(kind=SCOPE, values=tuple(f"{event.module}:{scope}" for scope in event.scope_types)),

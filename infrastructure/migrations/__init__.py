@@ -27,7 +27,7 @@ grant select, insert, update on all tables in schema audit to {role};
 
 def migrations() -> list[tuple[int, str]]:
     """(number, SQL) of every migration, in order."""
-    found = [f for f in files(__package__).iterdir() if f.name.endswith(".sql")]
+    found = [f for f in files(__name__).iterdir() if f.name.endswith(".sql")]
     return sorted((int(f.name.split("_")[0]), f.read_text(encoding="utf-8")) for f in found)
 
 

@@ -6,7 +6,7 @@ from uuid import uuid4
 
 import pytest
 
-from tests.api.test_grant import given
+from tests.api.test_grant import given, terms
 
 pytestmark = pytest.mark.anyio
 
@@ -124,3 +124,64 @@ async def test_a_right_begins_and_ends_by_the_clock(office):
                 seen.append((there, body["next_change_at"]))
     assert [there for there, _ in seen] == [False, True, False]
     assert [at and datetime.fromisoformat(at) for _, at in seen] == [start, end, None]
+
+
+# --- modules of other systems ------------------------------------------------------------------------------------
+
+
+def module():
+    return {"module": f"tw{uuid4().hex[:8]}", "actions": ["view", "edit"], "scope_types": ["site"]}
+
+
+async def test_rights_to_another_systems_module_are_granted_in_its_own_scopes(office):
+    anna, tw = await office.user(), module()
+    made = await office.admin.post("/permissions/catalogue", json=tw)
+    async with office.nothing_stored():
+        again = await office.admin.post("/permissions/catalogue", json=tw | {"actions": ["edit", "view"]})
+    assert (made.status_code, again.status_code, again.json()) == (201, 200, made.json())
+    listed = (await office.admin.get("/permissions/catalogue")).json()["data"]
+    assert {
+        "module": tw["module"],
+        "actions": ["edit", "view"],
+        "scope_types": ["global", "site"],
+        "foreign": True,
+    } in listed
+    right = f"{tw['module']}:edit"
+    await given(office.admin, anna.id, right, ("site", "tw-main"))
+    held = (await taken(anna)).json()["permissions"]
+    assert ("site", "tw-main", tw["module"]) in {
+        (each["scope_type"], each["scope_id"], each["module"]) for each in held
+    }
+    held = (await office.admin.get(SNAPSHOT)).json()["permissions"]
+    assert right in {f"{each['module']}:{each['action']}" for each in held if each["scope_type"] == "global"}
+    for wrong, scope in (
+        (right, ("organisation", str(uuid4()))),
+        (right, ("site", "*")),
+        (right, ("site", "a b")),
+        (f"{tw['module']}:delete", ("site", "tw-main")),
+    ):
+        answer = await office.admin.post("/grants", json=terms(anna.id, wrong, scope))
+        assert (answer.status_code, answer.json()["code"]) == (422, "grant.invalid"), wrong
+
+
+async def test_an_action_that_was_taken_out_is_granted_no_more(office):
+    anna, tw = await office.user(), module()
+    before = (await office.admin.get(SNAPSHOT)).json()["version"]
+    await office.admin.post("/permissions/catalogue", json=tw)
+    changed = await office.admin.post("/permissions/catalogue", json=tw | {"actions": ["view"]})
+    assert changed.status_code == 200
+    assert (await office.admin.get(SNAPSHOT)).json()["version"] == changed.json()["position"] > before
+    body = terms(anna.id, f"{tw['module']}:edit", ("site", "tw-main"))
+    assert (await office.admin.post("/grants", json=body)).status_code == 422
+
+
+async def test_modules_are_registered_by_administrators_and_never_over_ours(office):
+    anna = await office.user(role="moderator")
+    assert (await anna.client.post("/permissions/catalogue", json=module())).status_code == 403
+    answer = await office.admin.post("/permissions/catalogue", json=module() | {"module": "contract"})
+    assert (answer.status_code, answer.json()["code"]) == (409, "module.own")
+    answer = await office.admin.post("/permissions/catalogue", json=module() | {"scope_types": ["own"]})
+    assert (answer.status_code, answer.json()["code"]) == (422, "module.invalid")
+    for name in ("*", "a:b", "Tw", "t w", ""):
+        answer = await office.admin.post("/permissions/catalogue", json=module() | {"module": name})
+        assert (answer.status_code, answer.json()["code"]) == (400, "body.invalid")
