@@ -10,6 +10,7 @@ from uuid import UUID
 from msgspec import Struct
 
 from domain.contract.events import ContractSigned
+from domain.file.events import FileReceived
 from domain.shared import Event, Recorded
 
 
@@ -52,6 +53,11 @@ def _signed(recorded: Recorded[ContractSigned]) -> tuple[Effect, ...]:
     return (Tell(user_id=manager_id, text=f"Contract {name} was signed."),)
 
 
+def _received(recorded: Recorded[FileReceived]) -> tuple[Effect, ...]:
+    return (Ask(kind="file.recheck", about={"file_id": str(recorded.stream_id)}),)
+
+
 TELL_ACCOUNT_MANAGER_WHEN_CONTRACT_SIGNED = Reaction(
     name="tell_account_manager_when_contract_signed", when=ContractSigned, then=_signed
 )
+RECHECK_FILE_WHEN_RECEIVED = Reaction(name="recheck_file_when_received", when=FileReceived, then=_received)

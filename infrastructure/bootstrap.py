@@ -115,8 +115,13 @@ class System:
 
 
 @asynccontextmanager
-async def running(settings: Settings) -> AsyncGenerator[System]:
-    """A System with its background tasks at work; ends them in order when left."""
+async def running(
+    settings: Settings, *, name: str = "api", wakes: Sequence[str] = ()
+) -> AsyncGenerator[System]:
+    """A System with its background tasks at work; ends them in order when left.
+
+    `wakes`: bells that make it look at the log, besides those of the read models.
+    """
     url = settings.database_url
     await until_migrated(url)
     wrapping = wrapping_of(settings)
@@ -126,9 +131,9 @@ async def running(settings: Settings) -> AsyncGenerator[System]:
     log = EventLog(pool, codec, vault)
     positions = Positions(url)
     neighbours = Neighbours(settings)
-    nats = Nats(settings.nats_url, "chancery api")
-    for name in discover():
-        nats.on(projected(name), positions.ring)
+    nats = Nats(settings.nats_url, f"chancery {name}")
+    for bell in (*wakes, *map(projected, discover())):
+        nats.on(bell, positions.ring)
     writer = Writer(url, bell=_bell(nats, positions))
     receipts = GroupRead(url, read_receipts, name="chancery receipts")
     store = EventStore(log, writer, codec, vault, Guards(wrapping.blind), receipts)

@@ -24,7 +24,7 @@ from application.ports import (
     VersionConflict,
 )
 from domain.shared import Event, Rules
-from infrastructure import append, guards
+from infrastructure import append_call, guards
 from infrastructure.entropy import random_bytes
 from infrastructure.event_codec import EventCodec
 from infrastructure.event_log import EventLog
@@ -97,30 +97,30 @@ class EventStore:
         item = await self._item(attempt)
         judged = await self._writer.append(item)
         match judged.verdict:
-            case append.ACCEPTED:
+            case append_call.ACCEPTED:
                 for subject, wrapped in item.subjects:
                     if wrapped is not None:
                         self._vault.stored(subject, wrapped)
                 self._advance(attempt, judged.position)
                 return Accepted(version=attempt.expected + len(attempt.events), position=judged.position)
-            case append.KEY_SEEN:
+            case append_call.KEY_SEEN:
                 return Replayed()
-            case append.STALE_ACCESS:
+            case append_call.STALE_ACCESS:
                 return StaleAccess()
-            case append.CLAIM_TAKEN:
+            case append_call.CLAIM_TAKEN:
                 assert judged.detail is not None
                 return ClaimTaken(kind=judged.detail["kind"], owner=UUID(judged.detail["owner"]))
-            case append.CONFLICT:
+            case append_call.CONFLICT:
                 return VersionConflict()
-            case append.MOVED:
+            case append_call.MOVED:
                 for subject, _ in item.subjects:
                     self._vault.forget(subject)
                 if attempt.expected == 0:
                     self._doubted.append(attempt.stream_id)
                 return Moved()
-            case append.NONE_LEFT:
+            case append_call.NONE_LEFT:
                 return NoneLeft()
-            case append.ERASED:
+            case append_call.ERASED:
                 for subject, _ in item.subjects:
                     self._vault.forget(subject)
                 raise SubjectErased(str(attempt.stream_id))
@@ -148,7 +148,7 @@ class EventStore:
         """A new stream's first try; once append has said that something moved, its key is looked up, too."""
         return attempt.stream_id if attempt.expected == 0 and attempt.stream_id not in self._doubted else None
 
-    async def _item(self, attempt: Attempt) -> append.Item:
+    async def _item(self, attempt: Attempt) -> append_call.Item:
         stream_id, events, metadata = attempt.stream_id, attempt.events, attempt.metadata
         subjects = {s for event in events if (s := self._codec.subject(event, stream_id)) is not None}
         if metadata.origin is not None and events:
@@ -163,7 +163,7 @@ class EventStore:
         changes = self._guards.changes(stream_id, events, first=attempt.expected == 0)
         key = attempt.key
         relies = attempt.relies
-        return append.Item(
+        return append_call.Item(
             stream_id=stream_id,
             expected=attempt.expected,
             actor_id=metadata.actor.id,
@@ -207,7 +207,7 @@ def _fresh(keys: dict[UUID, SubjectKey]) -> list[tuple[str, UUID]]:
     return [("key", subject) for subject, key in keys.items() if key.fresh is not None]
 
 
-def _secrets(attempt: Attempt) -> list[append.Row]:
+def _secrets(attempt: Attempt) -> list[append_call.Row]:
     if attempt.secrets is None:
         return []
     rows = []
@@ -218,7 +218,7 @@ def _secrets(attempt: Attempt) -> list[append.Row]:
     return rows
 
 
-def _conditions(attempt: Attempt) -> list[append.Row]:
+def _conditions(attempt: Attempt) -> list[append_call.Row]:
     relies = attempt.relies
     return [
         *(("reads", {"stream": str(s), "version": v}) for s, v in relies.reads),

@@ -12,7 +12,7 @@ from psycopg_pool import AsyncConnectionPool
 
 from domain.session.events import SessionClosed
 from domain.shared import SYSTEM, Actor, Metadata
-from infrastructure.append import CALL, Item, packed
+from infrastructure.append_call import CALL, Item, packed
 from infrastructure.event_codec import EventCodec
 from infrastructure.event_log import EventLog
 from infrastructure.event_store import new_id

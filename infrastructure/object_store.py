@@ -81,12 +81,12 @@ class Options(Protocol):
 
 class ObjectStore:
     """Objects of one bucket, named by ids. `files`: the folder where an S3 server of our own would keep them, which
-    does not sync them to disk; somebody else's does.
+    does not sync them to disk; somebody else's does. `patience`: seconds to wait for an answer.
 
     Every method raises StoreUnavailable or Busy when it cannot be done now.
     """
 
-    def __init__(self, options: Options, files: Path | None = None) -> None:
+    def __init__(self, options: Options, files: Path | None = None, *, patience: float = 10) -> None:
         def client(endpoint: str) -> _Client:
             return _Client(
                 endpoint or NOWHERE,
@@ -95,7 +95,7 @@ class ObjectStore:
                 secure=options.s3_secure,
                 region=options.s3_region,
                 http_client=urllib3.PoolManager(
-                    timeout=urllib3.Timeout(connect=2, read=10), retries=False, maxsize=TRANSFERS
+                    timeout=urllib3.Timeout(connect=2, read=patience), retries=False, maxsize=TRANSFERS
                 ),
             )
 

@@ -13,7 +13,7 @@ from msgspec import Struct
 from psycopg import AsyncConnection
 from psycopg.rows import tuple_row
 
-from infrastructure.append import ACCEPTED, CALL, CONFLICT, STORED_ALREADY, Item, packed
+from infrastructure.append_call import ACCEPTED, CALL, CONFLICT, STORED_ALREADY, Item, packed
 from infrastructure.postgres import LOST, Unavailable, connect
 from projections.packing import a_uuid
 

@@ -4,12 +4,37 @@ Each may be repeated: an attempt that died may have done its work already.
 """
 
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from typing import Any
+from uuid import UUID
 
-from infrastructure.bootstrap import System
+from application.file import FileAlreadyBound
+from application.grant import AT_A_TIME
+from infrastructure.bootstrap import System, clock
 from infrastructure.operations import Taken
 
 Work = Callable[[System, Taken], Coroutine[Any, Any, None]]
+
+
+async def file_recheck(system: System, taken: Taken) -> None:
+    """`about`: file_id. A large upload is read through, and kept or removed."""
+    await system.file_upkeep.recheck(UUID(taken.about["file_id"]))
+
+
+async def file_remove_orphans(system: System, _taken: Taken) -> None:
+    """What nothing has bound for a day, and objects that belong to no file."""
+    now = clock()
+    while found := await system.file_upkeep.orphans(now):
+        for file_id in found:
+            with suppress(FileAlreadyBound):  # meanwhile
+                await system.file_upkeep.remove(file_id)
+    await system.file_upkeep.sweep(now)
+
+
+async def grant_lapse(system: System, _taken: Taken) -> None:
+    """The log is told which grants have run out."""
+    while await system.grants.lapse(clock()) == AT_A_TIME:
+        pass
 
 
 class UnknownOperation(Exception):

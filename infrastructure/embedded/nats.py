@@ -1,4 +1,4 @@
-"""nats-server with JetStream on a free loopback port; of its two users the relay alone may publish events."""
+"""nats-server with JetStream on a free loopback port; of its two users the relay alone may publish events or change the stream."""
 
 import json
 import socket
@@ -9,7 +9,15 @@ from urllib.parse import urlsplit
 from infrastructure.embedded.children import Child
 from infrastructure.embedded.folder import Folder, write_private
 
-EVENTS = "events.>"
+FORBIDDEN = (
+    "events.>",
+    "$JS.API.STREAM.CREATE.>",
+    "$JS.API.STREAM.UPDATE.>",
+    "$JS.API.STREAM.DELETE.>",
+    "$JS.API.STREAM.PURGE.>",
+    "$JS.API.STREAM.MSG.DELETE.>",
+)
+"""Subjects the application may not publish to: it reads the stream that the relay keeps."""
 RELAY, APP = "relay", "app"
 _CONFIG = """\
 server_name: chancery
@@ -20,7 +28,7 @@ jetstream {{ store_dir: {store} }}
 authorization {{
   users: [
     {{ user: {relay}, password: {relay_password} }}
-    {{ user: {app}, password: {app_password}, permissions: {{ publish: {{ deny: ["{events}"] }} }} }}
+    {{ user: {app}, password: {app_password}, permissions: {{ publish: {{ deny: {forbidden} }} }} }}
   ]
 }}
 """
@@ -52,7 +60,7 @@ class Nats:
             relay_password=json.dumps(self._password(RELAY)),
             app=APP,
             app_password=json.dumps(self._password(APP)),
-            events=EVENTS,
+            forbidden=json.dumps(FORBIDDEN),
         )
         write_private(config, text)
         command: list[str | Path] = [binary(), "-c", config]

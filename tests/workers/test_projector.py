@@ -93,7 +93,7 @@ async def test_a_hole_in_the_stream_is_healed_from_the_store(flow, dsn):
 
     await flow.until(published)
     for lost in (1, 40, 41, 99):
-        await flow.nats.stream.delete_msg("EVENTS", lost)
+        await flow.publisher.stream.delete_msg("EVENTS", lost)
     feed = flow.projector(Tally())
     await flow.until(lambda: right(flow))
     await carried(flow, dsn, feed)
@@ -132,7 +132,7 @@ async def test_a_deleted_stream_does_not_leave_a_stuck_consumer(flow, dsn):
     flow.relay()
     feed = flow.projector(Tally())
     await carried(flow, dsn, feed)
-    await flow.nats.stream.delete_stream("EVENTS")
+    await flow.publisher.stream.delete_stream("EVENTS")
     append(dsn, 100)
     await flow.until(lambda: right(flow))
     await carried(flow, dsn, feed)
