@@ -137,12 +137,11 @@ class Execute:
                     raise
                 context, fresh, sure = await self._renewed(context), True, True
                 continue
-            # What append does not judge again rests on nothing remembered.
-            if (context.dry_run or not events) and not (loaded.fresh and sure):
+            if not events and not (loaded.fresh and sure):  # append, which judges again, may not be asked
                 context, fresh, sure = await self._renewed(context), True, True
                 continue
-            if context.dry_run:
-                return DryRun(events)
+            if not events and context.dry_run:
+                return DryRun(())
             if not events and context.key is None:
                 return Answer(
                     id=stream_id,
@@ -165,8 +164,10 @@ class Execute:
                 secrets=secrets,
                 state_after=partial(reduce, rules.evolve, events, loaded.state),
             )
-            verdict = await self._store.append(attempt)
+            verdict = await self._store.append(attempt, rehearse=context.dry_run)
             match verdict:
+                case Accepted() if context.dry_run:
+                    return DryRun(events)
                 case Accepted():
                     return Answer(
                         id=stream_id,

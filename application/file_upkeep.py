@@ -1,6 +1,7 @@
 """Files looked after in the background: large uploads read through, what nothing binds removed, strays swept up."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Protocol
 from uuid import UUID
@@ -78,6 +79,8 @@ class FileUpkeep:
                 raise FileAlreadyBound("This file is in use.")
             return Reliance(require_none=((BINDING, str(file_id)),))
 
+        with suppress(ObjectMissing):  # whether the store answers at all, before anything is said to be gone
+            await self._objects.size(file_id)
         context = Context(caller=system(), request_id="file.remove")
         await self._execute(FILE, file_id, RemoveFile(reason=reason), context, OWN, relies=unbound)
         removed = (await self._store.load(FILE, file_id)).state

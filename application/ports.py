@@ -125,8 +125,8 @@ Verdict = Accepted | Replayed | StaleAccess | ClaimTaken | VersionConflict | Mov
 class EventStore(Protocol):
     async def load(self, rules: Rules[S, C, E], stream_id: UUID, *, fresh: bool = False) -> Loaded[S]: ...
 
-    async def append(self, attempt: Attempt) -> Verdict:
-        """Raises EventTooLarge, SubjectErased, Unavailable."""
+    async def append(self, attempt: Attempt, *, rehearse: bool = False) -> Verdict:
+        """`rehearse`: the verdict is the same, nothing stays. Raises EventTooLarge, SubjectErased, Unavailable."""
         ...
 
     async def kept(self, key: Key) -> KeptAnswer | None: ...

@@ -93,10 +93,12 @@ class EventStore:
     async def kept(self, key: Key) -> KeptAnswer | None:
         return await self._receipts(key.digest)
 
-    async def append(self, attempt: Attempt) -> Verdict:
+    async def append(self, attempt: Attempt, *, rehearse: bool = False) -> Verdict:
         item = await self._item(attempt)
-        judged = await self._writer.append(item)
+        judged = await (self._writer.rehearse(item) if rehearse else self._writer.append(item))
         match judged.verdict:
+            case append_call.ACCEPTED if rehearse:
+                return Accepted(version=attempt.expected + len(attempt.events), position=judged.position)
             case append_call.ACCEPTED:
                 for subject, wrapped in item.subjects:
                     if wrapped is not None:

@@ -52,7 +52,7 @@ class Sniffer:
         if self._head.startswith(_OLE):
             seam = self._tail + chunk
             self._streams |= {kind for name, kind in _STREAMS.items() if name in seam}
-            self._tail = chunk[-_LONGEST_STREAM:]
+            self._tail = seam[-_LONGEST_STREAM:]
         elif self._head.startswith(b"PK"):
             self._tail = (self._tail + chunk)[-TAIL:]
         self._text.feed(chunk)

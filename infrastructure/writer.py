@@ -63,6 +63,24 @@ class Writer:
             self._wake.set_result(None)
         return await future
 
+    async def rehearse(self, item: Item) -> Judged:
+        """What append says of it now; nothing of it stays. Raises Unavailable."""
+        try:
+            async with (
+                await connect(self._url, name="chancery rehearsal") as connection,
+                connection.transaction(force_rollback=True),
+            ):
+                cursor = connection.cursor(row_factory=tuple_row, binary=True)
+                await cursor.execute(CALL, packed([item], again=False))
+                row = await cursor.fetchone()
+        except psycopg.errors.UniqueViolation:
+            return Judged(CONFLICT)
+        except LOST as problem:
+            raise Unavailable(str(problem)) from None
+        assert row is not None
+        _, at, verdicts, details = row
+        return Judged(ACCEPTED if verdicts is None else verdicts[0], detail=(details or {}).get("1"), at=at)
+
     async def run(self) -> None:
         """Writes for ever. Its end is the end of the process: nothing half-alive."""
         try:

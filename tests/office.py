@@ -110,7 +110,9 @@ class Office:
 async def opened(addresses: servers.Addresses, nats_url: str, **changed: object) -> AsyncIterator[Office]:
     """An office on a database of its own, with these settings changed."""
     async with AsyncExitStack() as stack:
-        system, transport = await stack.enter_async_context(whole(settings(addresses.app, nats_url, **changed)))
+        system, transport = await stack.enter_async_context(
+            whole(settings(addresses.app, nats_url, **changed))
+        )
         owner = stack.enter_context(psycopg.connect(addresses.owner, autocommit=True))
         admin, stranger = [await stack.enter_async_context(caller(transport)) for _ in range(2)]
         admin.headers.update(await sign_in(admin))

@@ -51,7 +51,9 @@ class GrantSight:
         return some(
             every(where("{column} = %s", name, getattr(right, name)) for name in ("scope_type", "scope_id"))
             for right in caller.rights
-            if f"{right.module}:{right.action}" == VIEW and in_force(right, now)
+            if f"{right.module}:{right.action}" == VIEW
+            and in_force(right, now)
+            and right.scope_type != "own"  # nobody answers for a grant
         )
 
 

@@ -62,8 +62,7 @@ def decide(message: Message, command: MessageCommand) -> tuple[MessageEvent, ...
 
 
 def send(message: Message, command: SendMessage) -> tuple[MessageEvent, ...]:
-    if not isinstance(message, Nothing):
-        raise AssertionError("a message's id is new")
+    assert isinstance(message, Nothing), "a message's id is new"
     if not command.text and not command.attachments:
         raise MessageEmpty("A message has a text, an attachment, or both.")
     return (MessageSent(**msgspec.structs.asdict(command)),)
@@ -73,14 +72,13 @@ def read(message: Message, command: ReadMessage) -> tuple[MessageEvent, ...]:
     match message:
         case Nothing():
             raise MessageUnknown("There is no such message.")
-        case Sent() | Read() if command.reader_id != message.recipient_id:
+        case Sent() if command.reader_id != message.recipient_id:
             raise MessageNotToYou("Only the recipient reads a message.")
         case Read():
             return ()
         case Sent():
-            return (
-                MessageRead(dialog_id=message.dialog_id, reader_id=command.reader_id, read_at=command.now),
-            )
+            event = MessageRead(dialog_id=message.dialog_id, reader_id=command.reader_id, read_at=command.now)
+            return (event,)
         case _:
             assert_never(message)
 

@@ -221,6 +221,14 @@ async def test_a_rehearsal_is_refused_what_the_play_would_be(office, place):
     rehearsed = await office.admin.patch(f"{place}?dry_run=true", json={"short_name": "A"})
     assert (rehearsed.status_code, rehearsed.json()["code"]) == (409, "organisation.archived")
     assert (await office.admin.patch(f"{ABSENT}?dry_run=true", json={})).status_code == 404
+    large = {"addresses": {kind: {"text": "é" * 10_000} for kind in ("legal", "factual", "mailing")}}
+    too_large = await office.admin.post("/organisations?dry_run=true", json={"full_name": "é" * 999, **large})
+    assert (too_large.status_code, too_large.json()["code"]) == (413, "event.too_large")
+    taken = {"full_name": "A", "identifiers": {"inn": "9999999999"}}
+    await office.admin.post("/organisations", json=taken)
+    async with office.nothing_stored():
+        duplicate = await office.admin.post("/organisations?dry_run=true", json=taken)
+    assert (duplicate.status_code, duplicate.json()["code"]) == (409, "organisation.duplicate")
 
 
 # --- X-Min-Position, X-Projection-Position ------------------------------------------------------------------

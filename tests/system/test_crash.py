@@ -38,8 +38,8 @@ class Ledger:
         self.given_up: set[str] = set()
         self.told = Counter()
         self._chancery, self._headers = chancery, dict(admin.headers)
-        self._enough = threading.Event()
-        self._clerks = [threading.Thread(target=self._register) for _ in range(CLERKS)]
+        self._enough, self._lost = threading.Event(), threading.Event()
+        self._clerks = [threading.Thread(target=self._register, daemon=True) for _ in range(CLERKS)]
 
     def __enter__(self):
         for clerk in self._clerks:
@@ -47,8 +47,10 @@ class Ledger:
         self.goes_on()
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, kind, *_):
         self._enough.set()
+        if kind is not None:
+            self._lost.set()
         for clerk in self._clerks:
             clerk.join(PATIENCE)
             assert not clerk.is_alive()
@@ -68,11 +70,11 @@ class Ledger:
         with self._chancery.client() as client:
             client.headers = self._headers
             for number in itertools.count(1):
-                if self._enough.is_set() or not self._ask(client, uuid4().hex, hasty=number % 10 == 0):
+                if not self._ask(client, uuid4().hex, hasty=number % 10 == 0) or self._enough.is_set():
                     return
 
     def _ask(self, client, name, *, hasty) -> bool:
-        while True:
+        while not self._lost.is_set():
             try:
                 answer = client.post(
                     "/organisations", json={"full_name": name}, headers={"Idempotency-Key": name}
@@ -93,6 +95,7 @@ class Ledger:
             else:
                 self.told[answer.text] += 1
                 return False
+        return False
 
 
 def readable(admin, ledger) -> bool:

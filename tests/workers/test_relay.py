@@ -80,7 +80,7 @@ async def test_a_deleted_stream_is_made_again_without_a_new_event(flow, dsn, mon
     append(dsn, 40)
     flow.relay()
     await flow.until(lambda: published(flow))
-    await flow.nats.stream.delete_stream("EVENTS")
+    await flow.publisher.stream.delete_stream("EVENTS")
     await flow.until(lambda: published(flow))
 
 
@@ -97,7 +97,7 @@ async def test_a_stream_cut_short_goes_on_where_it_ends(flow, dsn):
     relay = flow.relay()
     await flow.until(lambda: published(flow))
     await flow.stop(relay)
-    await flow.nats.stream.delete_msg("EVENTS", 20)
+    await flow.publisher.stream.delete_msg("EVENTS", 20)
     append(dsn, 10)
     flow.relay()
 
