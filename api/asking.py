@@ -10,7 +10,7 @@ from litestar.params import HeaderParameter, QueryParameter
 from api import answers
 from api.auth import caller_of, origin_of
 from api.conditions import expected_version, idempotency_key
-from application.execute import Context, DryRun
+from application.context import Context, DryRun
 from application.ports import Answer, Key
 
 C = TypeVar("C")

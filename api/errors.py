@@ -15,7 +15,7 @@ from api.answers import PROBLEM_JSON, Answer, encode
 from api.faults import fault_of
 from api.problems import Problem
 from application.access import AccessError, StepUpRequired, Unauthenticated
-from application.execute import TooBusy, VersionMismatch
+from application.context import TooBusy, VersionMismatch
 from domain.shared import DomainError, FieldError, Kind
 from infrastructure.event_store import EventTooLarge
 

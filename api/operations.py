@@ -32,7 +32,7 @@ from api.problems import (
 )
 from api.reader import BodyInvalid, BodyMalformed
 from application.access import Forbidden, PasswordChangeRequired, SessionEnded
-from application.execute import KeyReused
+from application.context import KeyReused
 
 API = "/api/v1/"
 Refusing = type[Exception]

@@ -116,5 +116,6 @@ class FormOperation(Operation):
         schema = Schema(
             type=OpenAPIType.OBJECT, properties=parts, required=["file"], additional_properties=False
         )
-        content = {"multipart/form-data": OpenAPIMediaType(schema=schema)}
+        example = {"file": "%PDF-1.7 ...", "purpose": ATTACHMENT}
+        content = {"multipart/form-data": OpenAPIMediaType(schema=schema, example=example)}
         self.request_body = RequestBody(content=content, required=True)

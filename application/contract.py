@@ -6,7 +6,8 @@ from uuid import UUID
 from msgspec import Struct, structs
 
 from application.access import Need, Resource, require
-from application.execute import Context, DryRun, Execute
+from application.context import Context, DryRun
+from application.execute import Execute
 from application.organisation import of as of_organisation
 from application.ports import NOTHING_ELSE, Answer, Callers, Claims, ClaimTaken, EventStore, NewId, Reliance
 from domain.contract.aggregate import CONTRACT, Contract, Nothing

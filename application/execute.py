@@ -1,17 +1,15 @@
 """The one write path: who may, load, decide, append; again when something moved."""
 
 from collections.abc import Awaitable, Callable
-from functools import partial, reduce
-from typing import Any, ClassVar, TypeVar, assert_never
+from typing import Any, TypeVar, assert_never
 from uuid import UUID
 
-from msgspec import Struct, structs
+from msgspec import structs
 
 from application.access import (
     ANYTHING,
     AccessError,
     Authority,
-    Caller,
     Need,
     PasswordChangeRequired,
     Resource,
@@ -20,11 +18,12 @@ from application.access import (
     require_passing,
     require_proof,
 )
+from application.context import Context, DryRun, KeyReused, TooBusy, VersionMismatch
+from application.order import Decision, Order, answer_to, as_judged, attempt_of, unchanged
 from application.ports import (
     NOTHING_ELSE,
     Accepted,
     Answer,
-    Attempt,
     Callers,
     ClaimTaken,
     Clock,
@@ -39,51 +38,13 @@ from application.ports import (
     StaleAccess,
     VersionConflict,
 )
-from domain.grant.guards import STANDING, standing
-from domain.shared import DomainError, Event, Kind, Metadata, Origin, Rules
+from domain.shared import DomainError, Event, Rules
 
 S = TypeVar("S")
 C = TypeVar("C")
 E = TypeVar("E", bound=Event)
 ATTEMPTS = 12
 """How often a command that lost a race is decided again before the caller is told to come back."""
-
-
-class Context(Struct, frozen=True, kw_only=True):
-    """One request: who asks, from where, and under which conditions."""
-
-    caller: Caller
-    request_id: str
-    origin: Origin | None = None
-    cause: UUID | None = None
-    if_match: int | None = None
-    key: Key | None = None
-    dry_run: bool = False
-
-
-class DryRun(Struct, frozen=True):
-    """The events a command would append."""
-
-    events: tuple[Event, ...]
-
-
-class KeyReused(DomainError):
-    """The Idempotency-Key was used before for something else."""
-
-    code: ClassVar[str] = "idempotency_key_reused"
-    kind: ClassVar[Kind] = Kind.INVALID
-
-
-class VersionMismatch(Exception):
-    """If-Match named another version than `current`."""
-
-    def __init__(self, current: int) -> None:
-        super().__init__(f"current version {current}")
-        self.current = current
-
-
-class TooBusy(Exception):
-    """The record changes faster than this command could be decided."""
 
 
 Taken = Callable[[ClaimTaken], DomainError]
@@ -118,83 +79,99 @@ class Execute:
 
         Raises DomainError, AccessError, VersionMismatch, TooBusy, and what the store raises.
         """
+        order = Order(
+            rules=rules,
+            stream_id=stream_id,
+            command=command,
+            need=need,
+            new=new,
+            upsert=upsert,
+            made=made,
+            resource=resource,
+            relies=relies,
+            secrets=secrets,
+            keep_one=keep_one,
+            extra=extra or {},
+            once=once or {},
+        )
+        said = await self._said(order, context)
+        match said:
+            case ClaimTaken():
+                raise (taken or _unexpected)(said)
+            case NoneLeft():
+                assert none_left is not None
+                raise none_left()
+            case _:
+                return said
+
+    async def admit(self, context: Context, right: str) -> Answer | None:
+        """Before costly preparations of something new: the kept answer of a repeat, or None when the caller may go on.
+
+        Raises Forbidden, SessionEnded, KeyReused.
+        """
+        if context.key is not None and (answer := await self._kept(context, context.key)) is not None:
+            return answer
+        if may(context.caller, right, ANYTHING, self.clock()) is None:
+            require((await self._renewed(context)).caller, right, self.clock())
+        return None
+
+    async def _said(self, order: Order[S, C, E], context: Context) -> Answer | DryRun | ClaimTaken | NoneLeft:
+        """Decides until append accepts or somebody who knows for sure says no."""
         if context.key is not None and (answer := await self._kept(context, context.key)) is not None:
             return answer
         fresh, sure = False, context.caller.session_id is None
         for _ in range(ATTEMPTS):
-            loaded = Loaded(state=rules.initial, version=0, position=0, fresh=True)
-            if not new:
-                loaded = await self._store.load(rules, stream_id, fresh=fresh)
-            try:
-                authority = self._judge(
-                    rules, loaded, context, need, resource, new=new or (upsert and loaded.version == 0)
-                )
-                events = rules.decide(loaded.state, command)
-                reliance = NOTHING_ELSE if relies is None or not events else await relies()
-                reliance = _as_judged(reliance, authority)
-            except (DomainError, AccessError, VersionMismatch):
-                if loaded.fresh and sure:
-                    raise
-                context, fresh, sure = await self._renewed(context), True, True
-                continue
-            if not events and not (loaded.fresh and sure):  # append, which judges again, may not be asked
-                context, fresh, sure = await self._renewed(context), True, True
-                continue
-            if not events and context.dry_run:
-                return DryRun(())
-            if not events and context.key is None:
-                return Answer(
-                    id=stream_id,
-                    version=loaded.version,
-                    position=loaded.position,
-                    status=200,
-                    extra=extra or {},
-                )
-            attempt = Attempt(
-                stream_id=stream_id,
-                expected=loaded.version,
-                events=events,
-                metadata=_metadata(context, authority),
-                session=_session(context.caller),
-                grant_id=authority.grant_id,
-                key=context.key,
-                status=201 if new or (upsert and made(events)) else 200,
-                extra=_without_secrets(extra, once),
-                relies=structs.replace(reliance, keep_one=keep_one) if keep_one else reliance,
-                secrets=secrets,
-                state_after=partial(reduce, rules.evolve, events, loaded.state),
-            )
+            decision = await self._decide(order, context, fresh=fresh)
+            if not decision.events:  # append, which judges again, is not asked: memory alone must not say so
+                if not (decision.loaded.fresh and sure):
+                    context, fresh, sure = await self._renewed(context), True, True
+                    continue
+                if decision.refusal is not None:
+                    raise decision.refusal
+                if context.dry_run:
+                    return DryRun(())
+                if context.key is None:
+                    return unchanged(order, decision.loaded)
+            attempt = attempt_of(order, context, decision)
             verdict = await self._store.append(attempt, rehearse=context.dry_run)
             match verdict:
-                case Accepted() if context.dry_run:
-                    return DryRun(events)
                 case Accepted():
-                    return Answer(
-                        id=stream_id,
-                        version=verdict.version,
-                        position=verdict.position or loaded.position,
-                        status=attempt.status,
-                        extra={**(extra or {}), **(once or {})},
+                    return (
+                        DryRun(decision.events)
+                        if context.dry_run
+                        else answer_to(order, attempt, verdict, decision)
                     )
                 case Replayed():
                     assert context.key is not None
-                    answer = await self._kept(context, context.key)
-                    assert answer is not None
-                    return answer
+                    kept = await self._kept(context, context.key)
+                    assert kept is not None
+                    return kept
                 case StaleAccess():
                     context, sure = await self._renewed(context), True
                 case VersionConflict():
                     fresh = True
                 case Moved():
                     context, fresh, sure = await self._renewed(context), True, True
-                case ClaimTaken():
-                    raise (taken or _unexpected)(verdict)
-                case NoneLeft():
-                    assert none_left is not None
-                    raise none_left()
+                case ClaimTaken() | NoneLeft():
+                    return verdict
                 case _:
                     assert_never(verdict)
         raise TooBusy
+
+    async def _decide(self, order: Order[S, C, E], context: Context, *, fresh: bool) -> Decision[S, E]:
+        rules = order.rules
+        loaded = Loaded(state=rules.initial, version=0, position=0, fresh=True)
+        if not order.new:
+            loaded = await self._store.load(rules, order.stream_id, fresh=fresh)
+        try:
+            unseen = order.new or (order.upsert and loaded.version == 0)
+            authority = self._judge(rules, loaded, context, order.need, order.resource, new=unseen)
+            events = rules.decide(loaded.state, order.command)
+            reliance = NOTHING_ELSE if order.relies is None or not events else await order.relies()
+        except (DomainError, AccessError, VersionMismatch) as refusal:
+            return Decision(loaded=loaded, refusal=refusal)
+        reliance = structs.replace(as_judged(reliance, authority), keep_one=order.keep_one)
+        return Decision(loaded=loaded, authority=authority, events=events, reliance=reliance)
 
     def _judge(
         self,
@@ -238,44 +215,6 @@ class Execute:
 
     async def _renewed(self, context: Context) -> Context:
         return structs.replace(context, caller=await self._callers.caller(context.caller))
-
-
-def _without_secrets(extra: dict[str, Any] | None, once: dict[str, Any] | None) -> dict[str, Any]:
-    """What stands under an idempotency key: a secret that was shown is null there."""
-    if not once:
-        return extra or {}
-    return {**(extra or {}), **dict.fromkeys(once), "shown_once": True}
-
-
-def _as_judged(reliance: Reliance, authority: Authority) -> Reliance:
-    """With the terms of those rights that must stand unchanged."""
-    if not authority.terms_of:
-        return reliance
-    terms = tuple(
-        (
-            STANDING,
-            standing(right.grant_id, right.not_before, right.expires_at, grantable=right.grantable),
-            right.grant_id,
-        )
-        for right in authority.terms_of
-    )
-    return structs.replace(reliance, require=(*reliance.require, *terms))
-
-
-def _metadata(context: Context, authority: Authority) -> Metadata:
-    return Metadata(
-        actor=context.caller.actor,
-        request_id=context.request_id,
-        session_id=context.caller.session_id,
-        client_id=context.caller.actor.id if context.caller.actor.kind == "client" else None,
-        cause=context.cause,
-        allowed_by=authority.allowed_by,
-        origin=context.origin,
-    )
-
-
-def _session(caller: Caller) -> tuple[UUID, int] | None:
-    return None if caller.session_id is None else (caller.session_id, caller.access_version)
 
 
 def _unexpected(taken: ClaimTaken) -> DomainError:

@@ -9,7 +9,8 @@ from uuid import UUID
 from msgspec import Struct, structs
 
 from application.access import AccessError, Need
-from application.execute import Context, DryRun, Execute, TooBusy
+from application.context import Context, DryRun, TooBusy
+from application.execute import Execute
 from application.file_content import Look, ObjectMissing, Objects, Sent, Sniffer, judged, looked_at
 from application.ports import Answer, Claims, ClaimTaken, EventStore, NewId, Reliance
 from domain.file import content

@@ -7,7 +7,8 @@ from typing import Protocol
 from uuid import UUID
 
 from application.access import Need, system
-from application.execute import Context, Execute
+from application.context import Context
+from application.execute import Execute
 from application.file import FileAlreadyBound
 from application.file_content import ObjectMissing, Objects, Sniffer, looked_at
 from application.ports import Claims, EventStore, Reliance

@@ -10,7 +10,8 @@ from msgspec import UNSET, UnsetType, structs
 
 from application.access import Need, Passing, Resource, system
 from application.catalogue import ACTIONS, OWN, Module, faults
-from application.execute import Context, DryRun, Execute
+from application.context import Context, DryRun
+from application.execute import Execute
 from application.ports import Answer, Claims, Clock, Reliance
 from domain.grant.aggregate import GRANT, GrantInvalid, Nothing, Standing
 from domain.grant.commands import GiveGrant, LapseGrant, RevokeGrant

@@ -7,7 +7,8 @@ from uuid import UUID
 from msgspec import structs
 
 from application.access import Caller, Need
-from application.execute import Context, DryRun, Execute
+from application.context import Context, DryRun
+from application.execute import Execute
 from application.ports import Answer, Claims, ClaimTaken, EventStore, NewId, Reliance
 from domain.dialog.aggregate import DIALOG, DialogUnknown, Nothing, dialog_id
 from domain.dialog.commands import OpenDialog

@@ -7,7 +7,8 @@ from msgspec import structs
 
 from application.access import Need
 from application.catalogue import ACTIONS
-from application.execute import Context, DryRun, Execute
+from application.context import Context, DryRun
+from application.execute import Execute
 from application.ports import NOTHING_ELSE, Answer, Reliance
 from domain.module.aggregate import MODULE
 from domain.module.commands import RegisterModule

@@ -10,7 +10,8 @@ from stdnum.fr import siren, siret
 from stdnum.ru import inn, ogrn
 
 from application.access import Need, Resource
-from application.execute import Context, DryRun, Execute
+from application.context import Context, DryRun
+from application.execute import Execute
 from application.ports import NOTHING_ELSE, Answer, Claims, ClaimTaken, NewId, Reliance
 from domain.organisation.aggregate import ORGANISATION, Nothing, Organisation, OrganisationDuplicate
 from domain.organisation.commands import AddOrganisation, ArchiveOrganisation, ChangeOrganisation

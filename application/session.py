@@ -7,7 +7,8 @@ from uuid import UUID
 from msgspec import Struct
 
 from application.access import AccessError, Caller, Need, Unauthenticated
-from application.execute import Context, DryRun, Execute
+from application.context import Context, DryRun
+from application.execute import Execute
 from application.ports import Answer, Claims, Clock, NewId, Reliance, Secrets
 from domain.session.aggregate import SESSION, SessionUnknown
 from domain.session.commands import CloseSession, OpenSession, ProveSession

@@ -7,7 +7,8 @@ from uuid import UUID
 import msgspec
 
 from application.access import AccessError, Caller, Need, Resource, system
-from application.execute import Context, DryRun, Execute
+from application.context import Context, DryRun
+from application.execute import Execute
 from application.password import PasswordPolicy, PasswordRefused
 from application.ports import Answer, Claims, ClaimTaken, NewId, Secrets
 from application.session import Accounts, InvalidCredentials
@@ -101,6 +102,8 @@ class Users:
 
     async def create(self, command: RegisterUser, context: Context) -> Answer | DryRun:
         """By staff, with a temporary password that is shown once."""
+        if (answer := await self._execute.admit(context, "user:create")) is not None:
+            return answer
         self._admission.check(command.email)
         temporary = self._new_password()
         password_hash = "" if context.dry_run else await self._hashing.hash(temporary)
@@ -156,6 +159,8 @@ class Users:
 
     async def reset_password(self, user_id: UUID, password: str | None, context: Context) -> Answer | DryRun:
         """By staff: the given one, or a temporary one that is shown once; to be changed at the next sign-in."""
+        if (answer := await self._execute.admit(context, "user:password")) is not None:
+            return answer
         if password is not None:
             self._policy.check(password, pointer="/password")
         chosen = password or self._new_password()

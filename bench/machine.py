@@ -14,9 +14,9 @@ from typing import NamedTuple, Self
 import psycopg
 
 from api.server import free_port
-from infrastructure.embedded.stack import Stack
 from infrastructure.embedded.children import Child
 from infrastructure.embedded.postgres import APP, DATABASE, OWNER, Postgres
+from infrastructure.embedded.stack import Stack
 from infrastructure.migrations import migrate
 from infrastructure.settings import Settings, environment
 

@@ -10,7 +10,8 @@ from uuid import UUID, uuid4
 import psycopg
 
 from application.access import Caller, Right
-from application.execute import Context, Execute
+from application.context import Context
+from application.execute import Execute
 from bench.machine import Database
 from domain.shared import Actor, Origin
 from infrastructure.event_codec import EventCodec

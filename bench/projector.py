@@ -9,7 +9,7 @@ import structlog
 import uvloop
 from nats.js.errors import NotFoundError
 
-from application.execute import Context
+from application.context import Context
 from application.ports import Answer
 from bench import runner
 from bench.companies import companies
@@ -17,11 +17,11 @@ from bench.figures import Figure, Sample, figure, sample
 from bench.machine import Machine, Meter
 from bench.path import signed_in
 from cli.migrate import apply
-from infrastructure.bootstrap import System, running, wrapping_of
+from infrastructure.bootstrap import System, running
 from infrastructure.event_codec import EventCodec
 from infrastructure.event_log import EventLog
 from infrastructure.nats import STREAM, Nats
-from infrastructure.personal_data import Vault
+from infrastructure.personal_data import Vault, wrapping_of
 from infrastructure.postgres import open_pool
 from infrastructure.tasks import end
 from projections.organisation import ORGANISATIONS

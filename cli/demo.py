@@ -269,11 +269,12 @@ def command(*, keep_open: bool | None) -> None:
     stay = sys.stdin.isatty() and sys.stdout.isatty() if keep_open is None else keep_open
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _stop)
-    started = time.perf_counter()
+    started, held = time.perf_counter(), False
     try:
         with stack_of_ones_own() as stack:
             console.print(f"PostgreSQL, NATS, Redis, S3, API, work and jobs run after {_since(started)}.")
             play(stack)
+            held = True
             console.print("[bold green]Everything held.[/bold green]")
             if stay:
                 console.print(f"Open: {stack.url}/docs  ({stack.admin_email} / {stack.admin_password})")
@@ -285,6 +286,7 @@ def command(*, keep_open: bool | None) -> None:
         raise SystemExit(1) from None
     except KeyboardInterrupt:
         console.print("Ended.")
+        raise SystemExit(0 if held else 130) from None
 
 
 def _since(started: float) -> str:

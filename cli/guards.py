@@ -9,7 +9,7 @@ from cryptography.exceptions import InvalidTag
 
 from cli.options import pass_settings
 from infrastructure import guard_check
-from infrastructure.bootstrap import wrapping_of
+from infrastructure.personal_data import wrapping_of
 from infrastructure.settings import Settings
 
 SHOWN = 100

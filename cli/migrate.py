@@ -1,10 +1,12 @@
-"""`chancery migrate`: bring the database up to date."""
+"""`chancery migrate`: bring the database up to date, and make the bucket for files."""
 
 import rich_click as click
 from psycopg.conninfo import conninfo_to_dict
 
 from cli.options import pass_settings
+from infrastructure import bucket
 from infrastructure.migrations import migrate
+from infrastructure.object_store import StoreUnavailable
 from infrastructure.settings import Settings
 
 
@@ -17,8 +19,15 @@ def apply(settings: Settings) -> int:
 @click.command("migrate")
 @pass_settings
 def command(settings: Settings) -> None:
-    """Bring the database up to date. Harmless to repeat."""
+    """Bring the database up to date, and make the S3 bucket where it is missing. Harmless to repeat."""
     if not settings.database_owner_url:
         raise click.ClickException("There is no database: start `chancery up`, or set DATABASE_URL.")
     ran = apply(settings)
     click.echo(f"{ran} migration(s) applied" if ran else "The database is up to date", err=True)
+    if settings.s3_endpoint:
+        try:
+            made = bucket.make(settings)
+        except StoreUnavailable as error:
+            raise click.ClickException(str(error)) from None
+        if made:
+            click.echo(f"Bucket {settings.s3_bucket} made", err=True)

@@ -13,10 +13,9 @@ from rich.progress import Progress
 from rich.table import Table
 
 from cli.options import pass_settings
-from infrastructure.bootstrap import wrapping_of
 from infrastructure.event_codec import EventCodec
 from infrastructure.event_log import EventLog
-from infrastructure.personal_data import Vault
+from infrastructure.personal_data import Vault, wrapping_of
 from infrastructure.postgres import PROJECTOR, connect, open_pool
 from infrastructure.role import holders
 from infrastructure.settings import Settings

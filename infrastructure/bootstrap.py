@@ -5,7 +5,6 @@ import gc
 import os
 import secrets
 import signal
-from base64 import b64decode
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -42,7 +41,7 @@ from infrastructure.neighbours import Neighbours
 from infrastructure.object_store import ObjectStore
 from infrastructure.passwords import Passwords
 from infrastructure.permissions import Permissions, Rights
-from infrastructure.personal_data import Vault, Wrapping
+from infrastructure.personal_data import Vault, wrapping_of
 from infrastructure.positions import Positions
 from infrastructure.postgres import GroupRead, open_pool
 from infrastructure.refresh import RefreshTokens
@@ -64,10 +63,6 @@ def clock() -> datetime:
 def new_password() -> str:
     """A temporary password: 20 characters, 120 bits."""
     return secrets.token_urlsafe(15)
-
-
-def wrapping_of(settings: Settings) -> Wrapping:
-    return Wrapping(b64decode(settings.key_encryption_key))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -28,8 +28,16 @@ class Taken(Struct, frozen=True, kw_only=True):
 
 
 class Operations:
-    def __init__(self, pool: AsyncConnectionPool[Any]) -> None:
-        self._pool = pool
+    """`lease` and `offer_again` are shorter in tests."""
+
+    def __init__(
+        self,
+        pool: AsyncConnectionPool[Any],
+        *,
+        lease: timedelta = LEASE,
+        offer_again: timedelta = OFFER_AGAIN,
+    ) -> None:
+        self._pool, self.lease, self._offer_again = pool, lease, offer_again
 
     async def ask(self, kind: str, about: dict[str, Any], *, occasion: str | None = None) -> bool:
         """False when the occasion has asked before."""
@@ -38,27 +46,34 @@ class Operations:
 
     async def due(self, limit: int = 500) -> list[UUID]:
         """What should be offered to the broker now: queued and due, or run by an attempt that has gone silent."""
-        return [row[0] for row in await self._rows(DUE, (OFFER_AGAIN, limit))]
+        return [row[0] for row in await self._rows(DUE, (self._offer_again, limit))]
 
     async def take(self, operation_id: UUID) -> Taken | None:
         """The lease; None when it is not due, held by another, or ended."""
-        rows = await self._rows(TAKE, (LEASE, operation_id))
+        rows = await self._rows(TAKE, (self.lease, operation_id))
         return (
             None if not rows else Taken(id=rows[0][0], kind=rows[0][1], about=rows[0][2], attempt=rows[0][3])
         )
 
     async def renew(self, taken: Taken) -> bool:
         """Still at it; False when the lease is lost, and then the attempt must stop."""
-        return bool(await self._rows(RENEW, (LEASE, taken.id, taken.attempt)))
+        return bool(await self._rows(RENEW, (self.lease, taken.id, taken.attempt)))
 
     async def done(self, taken: Taken) -> bool:
         """False when another attempt has taken over meanwhile: its word counts."""
         return bool(await self._rows(DONE, (taken.id, taken.attempt)))
 
-    async def failed(self, taken: Taken, error: str) -> None:
-        """Back in the queue with a growing pause; given up after 8 attempts."""
+    async def failed(self, taken: Taken, error: str) -> bool:
+        """Back in the queue with a growing pause; True when it is given up, after 8 attempts."""
         pause = timedelta(seconds=min(2**taken.attempt, 3600))
-        await self._rows(FAILED, (MOST_ATTEMPTS, MOST_ATTEMPTS, error[:2000], pause, taken.id, taken.attempt))
+        rows = await self._rows(
+            FAILED, (MOST_ATTEMPTS, MOST_ATTEMPTS, error[:2000], pause, taken.id, taken.attempt)
+        )
+        return bool(rows) and rows[0][0] == "failed"
+
+    async def left(self, taken: Taken) -> None:
+        """Back in the queue at once: the worker was asked to end."""
+        await self._rows(LEFT, (taken.id, taken.attempt))
 
     async def _rows(self, query: bytes, parameters: tuple[Any, ...]) -> list[Any]:
         async with self._pool.connection() as connection:
@@ -91,8 +106,10 @@ RENEW = b"""update operations set leased_until = clock_timestamp() + %s
   where id = %s and attempt = %s and state = 'running' returning id"""
 DONE = b"""update operations set state = 'done', ended_at = clock_timestamp(), leased_until = null, last_error = null
   where id = %s and attempt = %s and state = 'running' returning id"""
+LEFT = b"""update operations set state = 'queued', leased_until = null, offered_at = null
+  where id = %s and attempt = %s and state = 'running' returning id"""
 FAILED = b"""update operations set
     state = case when attempt >= %s then 'failed' else 'queued' end,
     ended_at = case when attempt >= %s then clock_timestamp() end,
     last_error = %s, leased_until = null, run_at = clock_timestamp() + %s
-  where id = %s and attempt = %s and state = 'running' returning id"""
+  where id = %s and attempt = %s and state = 'running' returning state"""

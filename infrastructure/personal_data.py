@@ -2,7 +2,7 @@
 
 import os
 import time
-from base64 import urlsafe_b64decode, urlsafe_b64encode
+from base64 import b64decode, urlsafe_b64decode, urlsafe_b64encode
 from collections import OrderedDict
 from collections.abc import Collection, Mapping
 from typing import Any
@@ -15,6 +15,7 @@ from msgspec import Struct
 from psycopg_pool import AsyncConnectionPool
 
 from infrastructure.entropy import random_bytes
+from infrastructure.settings import Settings
 
 KEPT_SECONDS = 60
 """How long an unwrapped key may stay in memory."""
@@ -46,6 +47,10 @@ class Wrapping:
         mac = hmac.HMAC(self._claims, hashes.SHA256())
         mac.update(f"{kind}\0{value}".encode())
         return urlsafe_b64encode(mac.finalize()).decode().rstrip("=")
+
+
+def wrapping_of(settings: Settings) -> Wrapping:
+    return Wrapping(b64decode(settings.key_encryption_key))
 
 
 class SubjectKey(Struct, frozen=True):

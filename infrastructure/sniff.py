@@ -78,7 +78,7 @@ class Sniffer:
 
     def _of_head(self) -> tuple[str, ...]:
         guess = filetype.guess_mime(self._head)
-        kind = _NAMED_OTHERWISE.get(guess or "", guess)
+        kind: str = _NAMED_OTHERWISE.get(guess or "", guess or "")
         if kind not in _TAKEN and not self._head.startswith(b"PK\x03\x04"):
             return ()
         if self._head.startswith((b"PK\x03\x04", b"PK\x05\x06")):

@@ -10,7 +10,7 @@ import httpx
 import psycopg
 
 from application.access import Need, system
-from application.execute import Context
+from application.context import Context
 from application.ports import Secrets
 from domain.user.aggregate import USER
 from domain.user.commands import RegisterUser

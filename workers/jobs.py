@@ -17,7 +17,7 @@ from dramatiq.middleware import AsyncIO, Middleware, ShutdownNotifications, Time
 
 from infrastructure.bootstrap import System, running
 from infrastructure.logging import configure
-from infrastructure.operations import LEASE, Operations, Taken
+from infrastructure.operations import Operations, Taken
 from infrastructure.settings import Settings
 from workers import operations as work
 
@@ -65,10 +65,10 @@ class Office(Middleware):
         self._open: AbstractAsyncContextManager[System] | None = None
         self.system: System | None = None
 
-    def after_worker_boot(self, broker: Any, worker: Any) -> None:  # noqa: ARG002
+    def before_worker_boot(self, broker: Any, worker: Any) -> None:  # noqa: ARG002
         thread = get_event_loop_thread()
         assert thread is not None
-        self._open = running(self._settings)
+        self._open = running(self._settings, name="jobs")
         self.system = thread.run_coroutine(self._open.__aenter__())
 
     def after_worker_shutdown(self, broker: Any, worker: Any) -> None:  # noqa: ARG002
@@ -77,35 +77,32 @@ class Office(Middleware):
             thread.run_coroutine(self._open.__aexit__(None, None, None))
 
 
-async def perform(system: System, operation_id: UUID) -> None:
+async def perform(system: System, operations: Operations, operation_id: UUID) -> None:
     """One attempt: under a lease that is renewed while it works, closed only if it still holds it."""
-    operations = Operations(system.pool)
     taken = await operations.take(operation_id)
     if taken is None:
         return
+    said = log.bind(operation=str(taken.id), kind=taken.kind, attempt=taken.attempt)
     try:
         await _leased(system, operations, taken)
+    except asyncio.CancelledError:
+        await operations.left(taken)
+        raise
     except Exception as error:  # noqa: BLE001 - whatever a job raises is written down and tried again
-        log.warning(
-            "operation.failed",
-            operation=str(taken.id),
-            kind=taken.kind,
-            attempt=taken.attempt,
-            exc_info=error,
-        )
-        await operations.failed(taken, repr(error))
+        if await operations.failed(taken, repr(error)):
+            said.error("operation.given_up", exc_info=error)
+        else:
+            said.warning("operation.failed", exc_info=error)
     else:
         if not await operations.done(taken):
-            log.warning(
-                "operation.overtaken", operation=str(taken.id), kind=taken.kind, attempt=taken.attempt
-            )
+            said.warning("operation.overtaken")
 
 
 async def _leased(system: System, operations: Operations, taken: Taken) -> None:
     doing = asyncio.create_task(work.named(taken.kind)(system, taken))
     try:
         while not doing.done():
-            await asyncio.wait([doing], timeout=LEASE.total_seconds() / 3)
+            await asyncio.wait([doing], timeout=operations.lease.total_seconds() / 3)
             if not doing.done() and not await operations.renew(taken):
                 raise RuntimeError("the lease is lost: another attempt has taken over")
         doing.result()
@@ -128,12 +125,15 @@ def run(settings: Settings) -> None:
     @dramatiq.actor(actor_name=ACTOR, queue_name=QUEUE, broker=jobs, time_limit=3_600_000)
     async def _perform(operation_id: str) -> None:
         assert office.system is not None
-        await perform(office.system, UUID(operation_id))
+        await perform(office.system, Operations(office.system.pool), UUID(operation_id))
 
     worker = dramatiq.Worker(jobs, worker_threads=THREADS)
     worker.queue_prefetch = THREADS  # twice that by default: jobs hoarded here while a neighbour idles
     jobs.emit_after("process_boot")  # else TimeLimit and ShutdownNotifications do nothing
     worker.start()
+    assert office.system is not None, "its lines are above"
     stopping.wait()
     worker.stop(timeout=_NOTICE)
     jobs.close()
+    if office.system.failed:
+        raise SystemExit(1)

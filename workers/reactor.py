@@ -9,7 +9,7 @@ import structlog
 from psycopg import AsyncConnection
 
 from application.access import system
-from application.execute import Context
+from application.context import Context
 from application.message import Dialogs
 from application.ports import Key
 from application.reactions import Ask, Effect, Tell, reactions
@@ -69,7 +69,7 @@ class Reactor:
                 return
             except UNREACHABLE:
                 raise
-            except Exception as error:  # noqa: BLE001 - whatever a reaction raises: say where it stands
+            except Exception as error:
                 failure = f"event {recorded.event_id} at position {recorded.position}: {error!r}"[:1000]
                 log.error("reactor.stopped", failure=failure, exc_info=error)
                 await connection.execute(

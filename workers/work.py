@@ -9,14 +9,14 @@ from urllib.parse import urlsplit
 import structlog
 from psycopg_pool import AsyncConnectionPool
 
-from infrastructure.bootstrap import running, wrapping_of
+from infrastructure.bootstrap import running
 from infrastructure.event_codec import EventCodec
 from infrastructure.event_log import EventLog
 from infrastructure.logging import configure
 from infrastructure.migrations import until_migrated
 from infrastructure.nats import APPENDED, Nats
 from infrastructure.operations import Operations
-from infrastructure.personal_data import Vault
+from infrastructure.personal_data import Vault, wrapping_of
 from infrastructure.postgres import open_pool
 from infrastructure.settings import Settings
 from infrastructure.tasks import end

@@ -36,16 +36,27 @@ def routes(users: Users) -> Router:
 
     @post("/password", status_code=200, responses=problems(InvalidCredentials, PasswordRefused))
     async def change_password(
-        request: Asked, data: JSONBody[ChangePasswordBody], *, idempotency_key: IdempotencyKey = None
+        request: Asked,
+        data: JSONBody[ChangePasswordBody],
+        *,
+        if_match: IfMatch = None,
+        idempotency_key: IdempotencyKey = None,
+        dry_run: DryRunFlag = False,
     ) -> Answer[Receipt]:
         """Change your password; your other sessions end."""
-        asked = context(request, data, None, idempotency_key)
+        asked = context(request, data, if_match, idempotency_key, dry_run=dry_run)
         return answered(await users.change_password(data.old, data.new, asked))
 
     @delete("/", status_code=200, responses=problems(LastAdmin))
-    async def leave(request: Asked, *, dry_run: DryRunFlag = False) -> Answer[Receipt]:
+    async def leave(
+        request: Asked,
+        *,
+        if_match: IfMatch = None,
+        idempotency_key: IdempotencyKey = None,
+        dry_run: DryRunFlag = False,
+    ) -> Answer[Receipt]:
         """Deactivate your account: your sessions end, the row stays."""
-        return answered(await users.leave(context(request, None, None, None, dry_run=dry_run)))
+        return answered(await users.leave(context(request, None, if_match, idempotency_key, dry_run=dry_run)))
 
     return Router("/me", route_handlers=[change_me, change_password, leave])
 

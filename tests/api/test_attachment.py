@@ -93,5 +93,7 @@ async def test_of_twenty_messages_at_once_one_gets_the_file(office, pair):
     asked = [anna.client.post(place, json={"text": str(n), "attachments": [file_id]}) for n in range(20)]
     answers = await asyncio.gather(*asked)
     assert sorted(answer.status_code for answer in answers) == [201] + [409] * 19
-    assert {answer.json()["code"] for answer in answers if answer.status_code == 409} == {"file.already_bound"}
+    assert {answer.json()["code"] for answer in answers if answer.status_code == 409} == {
+        "file.already_bound"
+    }
     assert len((await bert.client.get(place)).json()["data"]) == 1

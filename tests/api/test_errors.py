@@ -20,7 +20,7 @@ from api.conditions import (
 from api.errors import access_status, problem_answer, status_of
 from api.problems import Problem, RateLimited
 from application.access import AccessError, Forbidden, StepUpRequired
-from application.execute import VersionMismatch
+from application.context import VersionMismatch
 from domain.shared import DomainError, FieldError, Kind
 from tests.api.tiny import ID, HouseTaken, client
 

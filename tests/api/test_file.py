@@ -2,8 +2,10 @@
 
 import asyncio
 import hashlib
-import resource
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from uuid import UUID, uuid4
 
 import httpx
@@ -11,11 +13,11 @@ import pytest
 
 from api.queries.file import FileSight
 from application import file_content
+from application.access import Caller
 from application.file import FileAlreadyBound, FileNotYours
-from domain.file.content import TYPES
+from domain.shared import Actor
 from infrastructure.bootstrap import clock
 from infrastructure.event_store import new_id
-from projections.file import FILES
 from tests import office as offices
 from tests import servers
 
@@ -34,12 +36,18 @@ async def office(cluster, nats_server, object_store):
             yield opened
 
 
-@pytest.fixture
-def nothing_left(office, object_store):
-    """Whatever the test did, it left neither event nor object."""
+@pytest.fixture(scope="module")
+async def owner(office):
+    """A user whom tests may share: each speaks of files of its own."""
+    return (await office.user()).client
+
+
+@asynccontextmanager
+async def nothing_left(office, object_store):
+    """What happens inside leaves neither an event nor an object."""
     before = object_store.names
-    head = asyncio.get_event_loop().run_until_complete if False else None
-    yield head
+    async with office.nothing_stored():
+        yield
     assert object_store.names == before
 
 
@@ -63,7 +71,9 @@ def form(*parts, end=b"--b--\r\n"):
     body = b""
     for name, file, data in parts:
         named = f'; filename="{file}"' if file else ""
-        body += f'--b\r\nContent-Disposition: form-data; name="{name}"{named}\r\n\r\n'.encode() + data + b"\r\n"
+        body += (
+            f'--b\r\nContent-Disposition: form-data; name="{name}"{named}\r\n\r\n'.encode() + data + b"\r\n"
+        )
     return body + end
 
 
@@ -77,21 +87,23 @@ async def post(client, body, headers=FORM):
 # --- what is kept ----------------------------------------------------------------------------------------------
 
 
-async def test_a_file_is_read_back_as_it_was_sent(office, object_store):
-    owner = (await office.user()).client
-    answer = await send(owner, name="../Отчёт \"1\".pdf")
+async def test_a_file_is_read_back_as_it_was_sent(owner, object_store):
+    answer = await send(owner, name='../Отчёт "1".pdf')
     assert (answer.status_code, answer.headers["location"]) == (201, f"/api/v1/files/{answer.json()['id']}")
     place = f"/files/{answer.json()['id']}"
     shown = (await owner.get(place)).json()
-    assert shown.items() >= {
-        "name": 'Отчёт "1".pdf',
-        "size": len(PDF),
-        "content_type": "application/pdf",
-        "sha256": hashlib.sha256(PDF).hexdigest(),
-        "purpose": "attachment",
-        "state": "stored",
-        "version": 1,
-    }.items()
+    assert (
+        shown.items()
+        >= {
+            "name": 'Отчёт "1".pdf',
+            "size": len(PDF),
+            "content_type": "application/pdf",
+            "sha256": hashlib.sha256(PDF).hexdigest(),
+            "purpose": "attachment",
+            "state": "stored",
+            "version": 1,
+        }.items()
+    )
     assert "object_id" not in shown
     content = await owner.get(f"{place}/content")
     assert (content.status_code, content.content) == (200, PDF)
@@ -109,15 +121,13 @@ async def test_a_file_is_read_back_as_it_was_sent(office, object_store):
 
 
 @pytest.mark.parametrize("parts", [("purpose", "file"), ("file", "purpose")])
-async def test_parts_may_come_in_any_order(office, parts):
-    owner = (await office.user()).client
+async def test_parts_may_come_in_any_order(owner, parts):
     said = {"purpose": ("purpose", None, b"avatar"), "file": ("file", "me.png", PNG)}
     answer = await post(owner, form(*(said[part] for part in parts)))
     assert (answer.status_code, answer.json()["purpose"]) == (201, "avatar")
 
 
-async def test_a_form_may_arrive_byte_by_byte(office):
-    owner = (await office.user()).client
+async def test_a_form_may_arrive_byte_by_byte(owner):
 
     async def bytewise():
         for byte in form(("purpose", None, b"document"), ("file", "a.pdf", PDF[:60])):
@@ -127,30 +137,64 @@ async def test_a_form_may_arrive_byte_by_byte(office):
     assert (answer.status_code, answer.json()["size"]) == (201, 60)
 
 
-async def test_a_large_file_goes_in_parts_and_memory_stays_flat(office):
-    owner, size = (await office.user()).client, 60 * MIB
-    piece, whole = b"\0\xff" * (MIB // 2), hashlib.sha256(PDF)
-    for _ in range(size // MIB):
-        whole.update(piece)
+async def test_a_large_file_goes_in_parts_and_out_again_and_memory_stays_flat(office, owner):
+    piece, pieces = b"\0\xff" * (MIB // 2), 60
+    start, most, whole = (await sent(owner), resident())[1], 0, hashlib.sha256(PDF)
 
     async def content():
+        nonlocal most
         yield form(("purpose", None, b"document"), ("file", "a.pdf", PDF), end=b"")[:-2]
-        for _ in range(size // MIB):
+        for _ in range(pieces):
+            whole.update(piece)
             yield piece
+            most = max(most, resident())
         yield b"\r\n--b--\r\n"
 
-    await sent(owner)
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    answer = await post(owner, content())
-    assert answer.json()["sha256"] == whole.hexdigest()
-    read, found = 0, hashlib.sha256()
-    async with owner.stream("GET", f"/files/{answer.json()['id']}/content") as response:
-        async for chunk in response.aiter_bytes():
-            read += len(chunk)
-            found.update(chunk)
-    assert (read, found.digest()) == (size + len(PDF), whole.digest())
-    # The test's own transport gathers the answer; the way in is what is measured.
-    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 2 * size // 1024 + 30_000
+    receipt = (await post(owner, content())).json()
+    assert receipt["sha256"] == whole.hexdigest()
+    assert most - start < 40 * MIB
+    most, found, size = 0, hashlib.sha256(), 0
+
+    async def taken(message):
+        nonlocal most, size
+        most, size = max(most, resident()), size + len(message.get("body", b""))
+        found.update(message.get("body", b""))
+
+    assert (await owner.get(f"/files/{receipt['id']}")).json()["state"] == "stored"
+    await asked_raw(office, owner, f"/files/{receipt['id']}/content", taken)
+    assert (size, found.digest()) == (pieces * MIB + len(PDF), whole.digest())
+    assert most - start < 40 * MIB
+
+
+def resident():
+    """Bytes of memory this process holds now."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
+
+
+async def asked_raw(office, client, path, answer, messages=(), **headers):
+    """A request as an ASGI server puts it: the body in these messages, each part of the answer as it comes."""
+    said = iter(messages)
+
+    async def receive():
+        return next(said)
+
+    place = f"/api/v1{path}"
+    headers = {"host": "testserver", "authorization": client.headers["authorization"], **headers}
+    scope = {
+        "type": "http",
+        "asgi": {"version": "3.0"},
+        "http_version": "1.1",
+        "method": "POST" if messages else "GET",
+        "scheme": "http",
+        "path": place,
+        "raw_path": place.encode(),
+        "query_string": b"",
+        "root_path": "",
+        "headers": [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()],
+        "client": ("127.0.0.1", 1),
+        "server": ("testserver", 80),
+    }
+    await office.transport.app(scope, receive, answer)
 
 
 # --- what is refused, and leaves nothing -----------------------------------------------------------------------
@@ -171,16 +215,18 @@ async def test_a_large_file_goes_in_parts_and_memory_stays_flat(office):
         (form(("file", "a.pdf", PDF))[:-10], "body.malformed", None),
         (b"", "body.malformed", None),
         (b"nothing of the kind", "body.malformed", None),
-        (b'--b\r\nContent-Disposition: form-data; name="file"; filename="\xff"\r\n\r\nx\r\n--b--', "body.malformed", None),
+        (
+            b'--b\r\nContent-Disposition: form-data; name="file"; filename="\xff"\r\n\r\nx\r\n--b--',
+            "body.malformed",
+            None,
+        ),
     ],
 )
-async def test_a_wrong_form_is_refused(office, object_store, body, code, pointer):
-    owner, before = (await office.user()).client, object_store.names
-    async with office.nothing_stored():
+async def test_a_wrong_form_is_refused(office, owner, object_store, body, code, pointer):
+    async with nothing_left(office, object_store):
         answer = await post(owner, body)
     assert (answer.status_code, answer.json()["code"]) == (400, code), answer.text
     assert [each["pointer"] for each in answer.json().get("errors", [])] == ([pointer] if pointer else [])
-    assert object_store.names == before
 
 
 @pytest.mark.parametrize(
@@ -194,8 +240,7 @@ async def test_a_wrong_form_is_refused(office, object_store, body, code, pointer
         ({"content-type": f"multipart/form-data; boundary={'b' * 71}"}, 400),
     ],
 )
-async def test_anything_but_a_form_is_refused(office, headers, status):
-    owner = (await office.user()).client
+async def test_anything_but_a_form_is_refused(owner, headers, status):
     assert (await post(owner, form(("file", "a.pdf", PDF)), headers)).status_code == status
 
 
@@ -214,24 +259,21 @@ async def test_anything_but_a_form_is_refused(office, headers, status):
         (PNG, "a.png", "image/png", "document", "file.type_refused"),
     ],
 )
-async def test_a_file_that_lies_is_refused(office, object_store, data, name, kind, purpose, code):
-    owner, before = (await office.user()).client, object_store.names
-    async with office.nothing_stored():
+async def test_a_file_that_lies_is_refused(office, owner, object_store, data, name, kind, purpose, code):
+    async with nothing_left(office, object_store):
         answer = await send(owner, data, name, kind, purpose=purpose)
     assert (answer.status_code, answer.json()["code"]) == (415, code)
-    assert object_store.names == before
 
 
-async def test_an_empty_file_is_refused(office):
-    answer = await send((await office.user()).client, b"")
+async def test_an_empty_file_is_refused(owner):
+    answer = await send(owner, b"")
     assert (answer.status_code, answer.json()["code"]) == (422, "file.empty")
 
 
 @pytest.mark.parametrize(
     ("size", "purpose", "first"), [(25, None, False), (25, "attachment", True), (6, "avatar", False)]
 )
-async def test_what_is_too_large_is_refused(office, object_store, size, purpose, first):
-    owner, before = (await office.user()).client, object_store.names
+async def test_what_is_too_large_is_refused(office, owner, object_store, size, purpose, first):
     said = () if purpose is None else (("purpose", None, purpose.encode()),)
     data = PNG + bytes(size * MIB)
     parts = (*said, ("file", "a.png", data)) if first else (("file", "a.png", data), *said)
@@ -241,16 +283,14 @@ async def test_what_is_too_large_is_refused(office, object_store, size, purpose,
         for at in range(0, len(body), MIB):
             yield body[at : at + MIB]
 
-    async with office.nothing_stored():
+    async with nothing_left(office, object_store):
         for content in (body, pieces()):
             answer = await post(owner, content)
             assert (answer.status_code, answer.json()["code"]) == (413, "file.too_large")
             assert answer.json()["limit"] == (5 if purpose == "avatar" else 20) * MIB
-    assert object_store.names == before
 
 
-async def test_what_says_it_is_too_large_is_refused_unread(office):
-    owner = (await office.user()).client
+async def test_what_says_it_is_too_large_is_refused_unread(owner):
 
     async def unread():
         raise AssertionError("was read")
@@ -264,54 +304,25 @@ async def test_nobody_uploads_without_signing_in(office):
     assert (await send(office.stranger)).status_code == 401
 
 
-async def test_an_upload_cut_in_the_middle_leaves_nothing(office, object_store):
-    owner, before = await office.user(), object_store.names
+async def test_an_upload_cut_in_the_middle_leaves_nothing(office, owner, object_store):
     pieces = [form(("file", "a.zip", b""), end=b"")[:-2] + b"PK\x03\x04", *([bytes(MIB)] * 8)]
     messages = [{"type": "http.request", "body": each, "more_body": True} for each in pieces]
-    status = await asked_raw(office, owner.client, [*messages, {"type": "http.disconnect"}])
-    assert status == 499
-    assert object_store.names == before
-
-
-async def asked_raw(office, client, messages):
-    """POST /files as an ASGI server puts it; answers the status."""
-    said, told = iter(messages), []
-
-    async def receive():
-        return next(said)
+    told = []
 
     async def answer(message):
         told.append(message)
 
-    scope = {
-        "type": "http",
-        "asgi": {"version": "3.0"},
-        "http_version": "1.1",
-        "method": "POST",
-        "scheme": "http",
-        "path": "/api/v1/files",
-        "raw_path": b"/api/v1/files",
-        "query_string": b"",
-        "root_path": "",
-        "headers": [
-            (b"host", b"testserver"),
-            (b"authorization", client.headers["authorization"].encode()),
-            (b"content-type", FORM["content-type"].encode()),
-            (b"transfer-encoding", b"chunked"),
-        ],
-        "client": ("127.0.0.1", 1),
-        "server": ("testserver", 80),
-    }
-    async with office.nothing_stored():
-        await office.transport.app(scope, receive, answer)
-    return told[0]["status"]
+    async with nothing_left(office, object_store):
+        cut = [*messages, {"type": "http.disconnect"}]
+        await asked_raw(office, owner, "/files", answer, cut, **FORM, transfer_encoding="chunked")
+    assert told[0]["status"] == 499
 
 
 # --- the object store is away ----------------------------------------------------------------------------------
 
 
-async def test_the_object_store_may_die_amid_an_upload(office, object_store):
-    owner, place = (await office.user()).client, f"/files/{await sent(office.admin)}"
+async def test_the_object_store_may_die_amid_an_upload(office, owner, object_store):
+    place = f"/files/{await sent(office.admin)}"
     before = object_store.names
 
     async def content():
@@ -341,11 +352,10 @@ async def test_the_object_store_may_die_amid_an_upload(office, object_store):
 # --- a repeat, a rehearsal -------------------------------------------------------------------------------------
 
 
-async def test_a_repeat_is_answered_and_stores_nothing(office, object_store):
-    owner, key = (await office.user()).client, {"idempotency-key": str(uuid4())}
+async def test_a_repeat_is_answered_and_stores_nothing(office, owner, object_store):
+    key = {"idempotency-key": str(uuid4())}
     first = await send(owner, headers=key)
-    before = object_store.names
-    async with office.nothing_stored():
+    async with nothing_left(office, object_store):
         again = await send(owner, headers=key)
         other = await send(owner, PDF + b"x", headers=key)
         renamed = await send(owner, name="b.pdf", headers=key)
@@ -353,11 +363,10 @@ async def test_a_repeat_is_answered_and_stores_nothing(office, object_store):
     assert again.headers["idempotent-replayed"] == "true"
     for refused in (other, renamed):
         assert (refused.status_code, refused.json()["code"]) == (422, "idempotency_key_reused")
-    assert object_store.names == before
 
 
-async def test_the_same_upload_many_times_at_once_is_one_file(office, object_store):
-    owner, key = (await office.user()).client, {"idempotency-key": str(uuid4())}
+async def test_the_same_upload_many_times_at_once_is_one_file(owner, object_store):
+    key = {"idempotency-key": str(uuid4())}
     before = object_store.names
     answers = await asyncio.gather(*(send(owner, headers=key) for _ in range(8)))
     assert {answer.status_code for answer in answers} == {201}
@@ -365,18 +374,16 @@ async def test_the_same_upload_many_times_at_once_is_one_file(office, object_sto
     assert len(object_store.names - before) == 1
 
 
-async def test_a_rehearsal_stores_nothing(office, object_store):
-    owner, before = (await office.user()).client, object_store.names
-    async with office.nothing_stored():
+async def test_a_rehearsal_stores_nothing(office, owner, object_store):
+    async with nothing_left(office, object_store):
         answer = await send(owner, params={"dry_run": "true"})
         refused = await send(owner, name="a.png", params={"dry_run": "true"})
     assert answer.json()["events"][0]["topic"] == "file.uploaded.v1"
     assert refused.status_code == 415
-    assert object_store.names == before
 
 
-async def test_a_wrong_key_is_told_before_the_body_is_read(office):
-    answer = await post((await office.user()).client, b"", {**FORM, "idempotency-key": "with space"})
+async def test_a_wrong_key_is_told_before_the_body_is_read(owner):
+    answer = await post(owner, b"", {**FORM, "idempotency-key": "with space"})
     assert answer.json()["code"] == "idempotency_key_malformed"
 
 
@@ -408,26 +415,25 @@ async def test_what_is_not_there_is_not_found(office, ref):
 
 
 async def test_who_sees_what_binds_a_file_sees_the_file(office):
-    owner, other = await office.user(), await office.user()
-    file_id, binder = UUID(await sent(owner.client)), new_id()
+    owner, other, stranger = [Caller(actor=Actor(kind="user", id=new_id())) for _ in range(3)]
+    file_id, binder = new_id(), new_id()
     office.owner.execute("insert into claims values ('file.binding', %s, %s)", (str(file_id), binder))
-    await office.transport.follow() if hasattr(office.transport, "follow") else None
-    place = f"/files/{file_id}"
-    assert (await owner.client.get(place)).status_code == 200
-    view = FILES._decode((await office.system.records["file"](file_id)).view)
 
     async def views(caller, bound_to):
-        return caller.actor.id == other.id and bound_to == binder
+        return caller is other and bound_to == binder
 
     sight = FileSight(office.system.claims, (views,), clock)
-    seen = {}
-    for person in (owner, other, await office.user()):
-        caller = (await person.client.get("/me")).json()["id"]
-        from application.access import Caller
-        from domain.shared import Actor
+    file = FileOf(file_id, owner.actor.id)
+    assert [await sight.sees(each, file) for each in (owner, other, stranger)] == [True, True, False]
+    assert not await sight.sees(other, FileOf(new_id(), owner.actor.id))
 
-        seen[caller] = await sight.sees(Caller(actor=Actor(kind="user", id=UUID(caller)), role="user"), view)
-    assert list(seen.values()) == [True, True, False]
+
+@dataclass
+class FileOf:
+    id: UUID
+    owner_id: UUID
+    state: str = "stored"
+    purpose: str = "attachment"
 
 
 # --- bound by others -------------------------------------------------------------------------------------------
@@ -436,7 +442,10 @@ async def test_who_sees_what_binds_a_file_sees_the_file(office):
 async def test_a_binder_relies_on_files_that_are_whole_free_and_the_owners(office):
     files, owner, other = office.system.files, await office.user(), await office.user()
     one, two = [UUID(await sent(owner.client)) for _ in range(2)]
-    foreign, face = UUID(await sent(other.client)), await sent(owner.client, PNG, "a.png", "image/png", purpose="avatar")
+    foreign, face = (
+        UUID(await sent(other.client)),
+        await sent(owner.client, PNG, "a.png", "image/png", purpose="avatar"),
+    )
     relies = await files.binding((one, two), owner.id)
     assert [claim[1] for claim in relies.require] == [f"{each}:{owner.id}:attachment" for each in (one, two)]
     for wrong in (foreign, new_id(), UUID(face)):
@@ -455,7 +464,13 @@ async def test_a_binder_relies_on_files_that_are_whole_free_and_the_owners(offic
 
 
 async def announced(client, data=PDF, **changed):
-    said = {"name": "a.pdf", "purpose": "document", "size": len(data), "content_type": "application/pdf", **changed}
+    said = {
+        "name": "a.pdf",
+        "purpose": "document",
+        "size": len(data),
+        "content_type": "application/pdf",
+        **changed,
+    }
     return await client.post("/files/uploads", json=said)
 
 
@@ -464,8 +479,7 @@ async def put(url, data):
         assert (await outside.put(url, content=data)).status_code == 200
 
 
-async def test_content_may_be_sent_past_us(office, object_store):
-    owner = (await office.user()).client
+async def test_content_may_be_sent_past_us(owner, object_store):
     begun = await announced(owner)
     assert begun.status_code == 201
     receipt, place = begun.json(), f"/files/{begun.json()['id']}"
@@ -483,11 +497,15 @@ async def test_content_may_be_sent_past_us(office, object_store):
     assert receipt["id"] not in object_store.names
     await put(receipt["url"], PNG)  # the address still works, but leads nowhere any more
     assert (await owner.get(f"{place}/content")).content == PDF
-    assert (await owner.get(place)).json().items() >= {"state": "stored", "size": len(PDF), "name": "a.pdf"}.items()
+    assert (await owner.get(place)).json().items() >= {
+        "state": "stored",
+        "size": len(PDF),
+        "name": "a.pdf",
+    }.items()
 
 
-async def test_a_repeated_announcement_has_the_same_address(office):
-    owner, key = (await office.user()).client, {"idempotency-key": str(uuid4())}
+async def test_a_repeated_announcement_has_the_same_address(owner):
+    key = {"idempotency-key": str(uuid4())}
     said = {"name": "a.pdf", "size": 9}
     first, again = [(await owner.post("/files/uploads", json=said, headers=key)) for _ in range(2)]
     assert again.json() == first.json()
@@ -505,8 +523,8 @@ async def test_a_repeated_announcement_has_the_same_address(office):
         ({"purpose": "fun"}, 400, "body.invalid"),
     ],
 )
-async def test_what_could_not_be_kept_is_not_announced(office, changed, status, code):
-    answer = await announced((await office.user()).client, **changed)
+async def test_what_could_not_be_kept_is_not_announced(owner, changed, status, code):
+    answer = await announced(owner, **changed)
     assert (answer.status_code, answer.json()["code"]) == (status, code)
 
 
@@ -514,8 +532,8 @@ async def test_what_could_not_be_kept_is_not_announced(office, changed, status, 
     ("sent_past", "status", "code"),
     [(PDF + b"x", 422, "file.size_disagrees"), (PNG[: len(PDF)].ljust(len(PDF)), 415, "file.type_disagrees")],
 )
-async def test_what_was_sent_past_us_is_looked_at(office, object_store, sent_past, status, code):
-    owner, before = (await office.user()).client, object_store.names
+async def test_what_was_sent_past_us_is_looked_at(office, owner, object_store, sent_past, status, code):
+    before = object_store.names
     begun = (await announced(owner)).json()
     await put(begun["url"], sent_past)
     async with office.nothing_stored():
@@ -524,15 +542,15 @@ async def test_what_was_sent_past_us_is_looked_at(office, object_store, sent_pas
     assert object_store.names - before == {begun["id"]}
 
 
-async def test_nobody_else_completes_an_upload(office):
-    begun = (await announced((await office.user()).client)).json()
+async def test_nobody_else_completes_an_upload(office, owner):
+    begun = (await announced(owner)).json()
     other = (await office.user()).client
     assert (await other.post(f"/files/{begun['id']}/complete")).status_code == 404
     assert (await other.get(f"/files/{begun['id']}")).status_code == 404
 
 
-async def test_an_upload_is_completed_once_by_many(office, object_store):
-    owner, before = (await office.user()).client, object_store.names
+async def test_an_upload_is_completed_once_by_many(owner, object_store):
+    before = object_store.names
     begun = (await announced(owner)).json()
     await put(begun["url"], PDF)
     answers = await asyncio.gather(*(owner.post(f"/files/{begun['id']}/complete") for _ in range(6)))
@@ -541,10 +559,12 @@ async def test_an_upload_is_completed_once_by_many(office, object_store):
     assert len(object_store.names - before) == 1
 
 
-@pytest.mark.parametrize(("data", "state"), [(PDF, 200), (b"%PDF" + bytes(99), 200), (b"text " * 300_000 + b"\0", 404)])
-async def test_a_large_upload_is_read_through_later(office, object_store, monkeypatch, data, state):
+@pytest.mark.parametrize(
+    ("data", "state"), [(PDF, 200), (b"%PDF" + bytes(99), 200), (b"text " * 300_000 + b"\0", 404)]
+)
+async def test_a_large_upload_is_read_through_later(office, owner, object_store, monkeypatch, data, state):
     monkeypatch.setattr(file_content, "READ_AT_ONCE", 10)
-    owner, before = (await office.user()).client, object_store.names
+    before = object_store.names
     name, kind = ("a.pdf", "application/pdf") if state == 200 else ("a.txt", "text/plain")
     begun = (await announced(owner, data, name=name, content_type=kind, purpose="attachment")).json()
     place = f"/files/{begun['id']}"
@@ -580,7 +600,11 @@ async def test_what_nothing_binds_is_removed_after_a_day(office, object_store):
         await upkeep.remove(pending)
     with pytest.raises(FileAlreadyBound):
         await upkeep.remove(bound)
-    assert [(await owner.client.get(f"/files/{each}")).status_code for each in (loose, pending, bound)] == [404, 404, 200]
+    assert [(await owner.client.get(f"/files/{each}")).status_code for each in (loose, pending, bound)] == [
+        404,
+        404,
+        200,
+    ]
     assert str(loose) not in object_store.names
     assert not {loose, pending} & set(await upkeep.orphans(tomorrow))
     with pytest.raises(FileNotYours):
@@ -588,7 +612,11 @@ async def test_what_nothing_binds_is_removed_after_a_day(office, object_store):
 
 
 async def test_objects_of_no_file_are_swept_up(office, object_store):
-    kept, stray, tomorrow = await sent(office.admin), new_id(), datetime.now(UTC) + timedelta(hours=24, minutes=1)
+    kept, stray, tomorrow = (
+        await sent(office.admin),
+        new_id(),
+        datetime.now(UTC) + timedelta(hours=24, minutes=1),
+    )
 
     async def content():
         yield b"stray"
@@ -599,4 +627,3 @@ async def test_objects_of_no_file_are_swept_up(office, object_store):
     assert str(stray) not in object_store.names
     assert kept in object_store.names
     assert await office.system.file_upkeep.sweep(tomorrow) == 0
-    assert TYPES

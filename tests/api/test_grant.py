@@ -6,7 +6,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from infrastructure.bootstrap import wrapping_of
+from infrastructure.personal_data import wrapping_of
 from infrastructure.guard_check import verify
 
 pytestmark = pytest.mark.anyio

@@ -16,7 +16,13 @@ from tests.scenario import given
 
 ID, OWNER, OBJECT_ID = UUID(int=1), UUID(int=2), UUID(int=3)
 THEN = datetime(2026, 5, 3, tzinfo=UTC)
-ABOUT = {"owner_id": OWNER, "purpose": "attachment", "name": "a.pdf", "size": 3, "content_type": content.TYPES["pdf"]}
+ABOUT = {
+    "owner_id": OWNER,
+    "purpose": "attachment",
+    "name": "a.pdf",
+    "size": 3,
+    "content_type": content.TYPES["pdf"],
+}
 BEGAN = FileUploadBegan(**ABOUT, expires_at=THEN)
 UPLOADED = FileUploaded(**ABOUT, sha256="ab", object_id=OBJECT_ID)
 RECEIVED = FileReceived(object_id=OBJECT_ID, content_type=content.TYPES["pdf"])
@@ -65,7 +71,9 @@ def test_removing_twice_changes_nothing():
     given(FILE, UPLOADED, REMOVED).when(RemoveFile(reason="again")).then_nothing()
 
 
-@pytest.mark.parametrize(("before", "command"), [((), READ), ((), RemoveFile(reason="x")), ((UPLOADED, REMOVED), READ)])
+@pytest.mark.parametrize(
+    ("before", "command"), [((), READ), ((), RemoveFile(reason="x")), ((UPLOADED, REMOVED), READ)]
+)
 def test_what_is_not_there_is_unknown(before, command):
     given(FILE, *before).when(command).then_refused(FileUnknown)
 

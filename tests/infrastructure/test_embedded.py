@@ -19,8 +19,8 @@ import redis
 from minio import Minio
 from minio.error import S3Error
 
-from infrastructure.embedded.stack import Stack, StackError, temporary_stack
 from infrastructure.embedded.children import Child, wait_until
+from infrastructure.embedded.stack import Stack, StackError, temporary_stack
 from infrastructure.embedded.supervisor import GaveUp, Supervisor
 from infrastructure.settings import Servers, Settings, load
 

@@ -7,7 +7,12 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from application.reactions import RECHECK_FILE_WHEN_RECEIVED, TELL_ACCOUNT_MANAGER_WHEN_CONTRACT_SIGNED, Ask, Tell
+from application.reactions import (
+    RECHECK_FILE_WHEN_RECEIVED,
+    TELL_ACCOUNT_MANAGER_WHEN_CONTRACT_SIGNED,
+    Ask,
+    Tell,
+)
 from domain.contract.events import ContractSigned
 from domain.dialog.aggregate import dialog_id
 from domain.file.events import FileReceived
@@ -170,6 +175,8 @@ def recorded_as(event) -> Recorded:
         recorded_at=datetime(2026, 3, 1, tzinfo=UTC),
         metadata=Metadata(actor=Actor(kind="system", id=SYSTEM), request_id="test"),
         topic=event.TOPIC,
+        meta=b"",
+        state=b"",
         event=event,
     )
 

@@ -1,0 +1,162 @@
+"""Chancery on servers that others run: PostgreSQL, NATS, Redis and S3 by address, two of each process, no folder."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from base64 import b64encode
+from pathlib import Path
+from uuid import uuid4
+
+import httpx
+import psycopg
+import pytest
+
+from infrastructure.embedded.children import Child, end, wait_until
+from infrastructure.embedded.postgres import APP, OWNER, Postgres
+from tests import servers
+from tests.whole import ADMIN, ENVIRONMENT, PASSWORD
+
+CHANCERY = [sys.executable, "-m", "cli.main"]
+PATIENCE = 60
+PASSED_ON = 10
+"""Seconds after which another worker has certainly taken over."""
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+class Outside:
+    """The servers, as somebody else started them, and where ours are to find them."""
+
+    def __init__(self, place: Path) -> None:
+        self.place = place
+        folder = servers.opened(place / "postgres")
+        self.postgres = Postgres(folder, folder.sockets(), fast=True)
+        self.postgres.start()
+        self.nats = servers.Nats(place / "nats")
+        self.s3 = servers.ObjectStore(place / "s3")
+        self.database_url, self.owner_url = self.postgres.url(APP), self.postgres.url(OWNER)
+        self.began: list[Child] = []
+
+    def environment(self, redis_url: str) -> dict[str, str]:
+        """All that our processes know; the owner's address is not among it."""
+        return ENVIRONMENT | {
+            "CHANCERY_MODE": "production",
+            "CHANCERY_DATA_DIR": str(self.place / "nothing"),
+            "CHANCERY_PUBLIC_URL": "http://chancery.example",
+            "CHANCERY_ADMIN_EMAIL": ADMIN,
+            "CHANCERY_ADMIN_PASSWORD": PASSWORD,
+            "CHANCERY_KEY_ENCRYPTION_KEY": b64encode(os.urandom(32)).decode(),
+            "CHANCERY_LOG_FORMAT": "json",
+            "DATABASE_URL": self.database_url,
+            "NATS_URL": self.nats.url,
+            "CHANCERY_NATS_RELAY_URL": self.nats.relay_url,
+            "REDIS_URL": redis_url,
+            "S3_ENDPOINT": self.s3.endpoint,
+            "S3_ACCESS_KEY": self.s3.access_key,
+            "S3_SECRET_KEY": self.s3.secret_key,
+            "S3_BUCKET": "letters",
+        }
+
+    def start(self, environment: dict[str, str], *words: str) -> Child:
+        folder = self.place / f"{words[0]}-{len(self.began)}"
+        folder.mkdir()
+        child = Child(words[0], folder, log=folder / "log")
+        child.start([*CHANCERY, *words], environment)
+        self.began.append(child)
+        return child
+
+    def stop(self) -> None:
+        for child in self.began:
+            child.stop(5)
+        self.s3.stop()
+        self.nats.stop()
+        self.postgres.child.stop()
+
+
+@pytest.fixture
+def outside():
+    place = servers.place("outside")
+    place.mkdir(mode=0o711)
+    running = Outside(place)
+    yield running
+    running.stop()
+
+
+def said(child: Child) -> str:
+    return child._log.read_text()
+
+
+def took_the_relay(worker: Child) -> bool:
+    lines = [json.loads(line) for line in said(worker).splitlines()]
+    return any(line["event"] == "role.taken" and line["role"] == "relay" for line in lines)
+
+
+def ready(port: int) -> bool:
+    try:
+        return httpx.get(f"http://127.0.0.1:{port}/readyz", timeout=5).status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+def operations_done(url: str) -> bool:
+    with psycopg.connect(url) as connection:
+        states = connection.execute("select distinct state from operations").fetchall()
+        return states == [("done",)]
+
+
+def found(client: httpx.Client, path: str, position: int) -> bool:
+    return client.get(path, headers={"X-Min-Position": str(position)}).status_code == 200
+
+
+def test_everything_runs_on_servers_of_others_two_by_two(outside, redis_url):
+    environment = outside.environment(redis_url)
+    owner = environment | {"CHANCERY_DATABASE_OWNER_URL": outside.owner_url}
+    done = subprocess.run([*CHANCERY, "migrate"], env=owner, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "Bucket letters made" in done.stderr
+
+    ports = [free_port(), free_port()]
+    for port in ports:
+        outside.start(environment | {"CHANCERY_PORT": str(port)}, "serve")
+    workers = [outside.start(environment, "work") for _ in range(2)]
+    outside.start(environment, "jobs")
+    assert wait_until(lambda: all(map(ready, ports)), PATIENCE), [said(each)[-2000:] for each in outside.began]
+
+    one, other = [httpx.Client(base_url=f"http://127.0.0.1:{port}/api/v1", timeout=30) for port in ports]
+    with one, other:
+        token = one.post("/auth/login", json={"login": ADMIN, "password": PASSWORD}).json()["access_token"]
+        for client in (one, other):
+            client.headers["Authorization"] = f"Bearer {token}"
+
+        written = one.post("/organisations", json={"full_name": "Elsewhere"})
+        assert written.status_code == 201, written.text
+        path, position = f"/organisations/{written.json()['id']}", written.json()["position"]
+        assert wait_until(lambda: found(other, path, position), PATIENCE)
+        file = other.post("/files", files={"file": ("note.txt", uuid4().hex.encode())})
+        assert file.status_code == 201, file.text
+        position = file.json()["position"]
+        assert wait_until(lambda: found(one, f"/files/{file.json()['id']}/content", position), PATIENCE)
+        assert wait_until(lambda: operations_done(outside.database_url), PATIENCE), said(outside.began[-1])
+
+        leader = next(each for each in workers if took_the_relay(each))
+        end(leader.pid, signal.SIGKILL)
+        assert wait_until(leader.died, 5)
+        written = other.post("/organisations", json={"full_name": "Afterwards"})
+        path, position = f"/organisations/{written.json()['id']}", written.json()["position"]
+        assert wait_until(lambda: found(one, path, position), PASSED_ON)
+
+    with psycopg.connect(outside.database_url, autocommit=True) as app:
+        for forbidden in ("delete from stored_events", "update claims set value = ''", "create table mine ()"):
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                app.execute(forbidden)
+
+    for child in (each for each in outside.began if each is not leader):
+        assert child.stop(20) == 0, said(child)[-2000:]
+    assert not (outside.place / "nothing" / "run").exists()

@@ -1,0 +1,60 @@
+"""`chancery demo` as a newcomer runs it: it ends with its story, or when it is told to, and leaves nothing behind."""
+
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from infrastructure.embedded.children import wait_until
+from tests import servers, whole
+
+DEMO = [sys.executable, "-m", "cli.main", "demo"]
+
+
+@pytest.fixture
+def place():
+    folder = servers.place("story")
+    folder.mkdir(mode=0o711)
+    return folder
+
+
+def demo(place, **more) -> subprocess.Popen[str]:
+    """Piped, so without a terminal; what it makes it makes in `place`."""
+    environ = whole.ENVIRONMENT | {"TMPDIR": str(place)}
+    return subprocess.Popen(DEMO, env=environ, stdin=subprocess.DEVNULL, text=True, **more)
+
+
+def test_the_demo_tells_its_story_to_the_end(place):
+    with demo(place, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as telling:
+        told, complaints = telling.communicate(timeout=whole.START + whole.END)
+    assert (telling.returncode, complaints) == (0, ""), told + complaints
+    lines = told.splitlines()
+    assert lines[-1] == "Everything held."
+    assert max(map(len, lines)) <= 120
+    for shown in (
+        "10 organisations registered",
+        "90 rows name one of them again",
+        "done once, as version 2",
+        "as of v1 it still has no short name",
+        "positions 15 to 414 without a gap",
+        "the same proof proves nothing",
+        "10 and 10 rows, equal",
+        "The guards are what the log says.",
+        "an export, verified offline: ok: 434 entries",
+        "the export with one byte changed: exit 2, TAMPERED: 1 finding(s), first at entry 217",
+        "the database, restored beside: ok: 434 entries",
+        "behind every trigger: exit 2, TAMPERED: 1 finding(s), first at entry 217",
+    ):
+        assert shown in told
+    assert list(place.iterdir()) == []
+
+
+def test_a_demo_that_is_interrupted_ends_what_it_started(place):
+    told = place.parent / f"{place.name}.told"
+    with told.open("w") as out, demo(place, stdout=out, stderr=out) as telling:
+        assert wait_until(lambda: any(place.glob("*/data/run/serve.pid")), whole.START), told.read_text()
+        telling.send_signal(signal.SIGINT)
+        assert telling.wait(whole.END) == 130
+    assert told.read_text().splitlines()[-1] == "Ended."
+    assert list(place.iterdir()) == []
