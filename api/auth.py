@@ -63,6 +63,8 @@ class Authenticate:
             try:
                 said = tokens.verify(token)
                 found = await callers.of_session(said.session_id, said.user_id, fresh=fresh)
+                if found.must_change_password and not fresh:  # memory alone must not refuse
+                    found = await callers.of_session(said.session_id, said.user_id, fresh=True)
             except (invalid, SessionEnded):
                 raise InvalidBearerToken from None
             if found.must_change_password and not _allowed_before_change(request):

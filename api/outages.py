@@ -8,7 +8,7 @@ from api.problems import NotFound, Problem, Unavailable
 from application.file_content import ObjectMissing
 from infrastructure import postgres
 from infrastructure.bounded import Busy
-from infrastructure.object_store import StoreUnavailable
+from infrastructure.object_parts import StoreUnavailable
 from infrastructure.personal_data import SubjectErased
 from infrastructure.positions import Behind, BeyondHead
 

@@ -1,6 +1,7 @@
 """Accounts of people: what staff and the people themselves may do with them."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, ClassVar, Protocol
 from uuid import UUID
 
@@ -10,8 +11,9 @@ from application.access import AccessError, Caller, Need, Resource, system
 from application.context import Context, DryRun
 from application.execute import Execute
 from application.password import PasswordPolicy, PasswordRefused
-from application.ports import Answer, Claims, ClaimTaken, NewId, Secrets
+from application.ports import Answer, Claims, ClaimTaken, NewId, Reliance, Secrets
 from application.session import Accounts, InvalidCredentials
+from domain.file.guards import BINDING
 from domain.shared import Actor, DomainError, FieldError, Kind, Origin
 from domain.user.aggregate import USER, EmailTaken, LastAdmin, StaffNumberTaken, User
 from domain.user.commands import (
@@ -50,6 +52,16 @@ class Hashing(Protocol):
     async def verify(self, stored: str | None, password: str) -> bool: ...
 
 
+class Portraits(Protocol):
+    """What files are, to a user who wants one as his avatar."""
+
+    async def avatar(self, file_id: UUID, user_id: UUID) -> Reliance:
+        """That it is an image of the user's own, complete and free. Raises what is wrong with it."""
+        ...
+
+    def taken(self, taken: ClaimTaken) -> DomainError: ...
+
+
 class Admission(msgspec.Struct, frozen=True, kw_only=True):
     """Who may have an account: whether strangers may open one, and at which exact e-mail domains (none: any)."""
 
@@ -78,14 +90,11 @@ class Users:
         admission: Admission,
         new_id: NewId,
         new_password: Callable[[], str],
+        portraits: Portraits,
     ) -> None:
         self._execute, self._claims, self._accounts, self._hashing = execute, claims, accounts, hashing
-        self._policy, self._admission, self._new_id, self._new_password = (
-            policy,
-            admission,
-            new_id,
-            new_password,
-        )
+        self._policy, self._admission, self._portraits = policy, admission, portraits
+        self._new_id, self._new_password = new_id, new_password
 
     async def register(
         self, command: RegisterUser, password: str, *, request_id: str, origin: Origin | None
@@ -138,10 +147,10 @@ class Users:
         if changes.get("email"):
             self._admission.check(changes["email"])
         command = ChangeUser(changes=changes, by_role=_role(context))
-        return await self._do(user_id, command, context, Need(right="user:edit", view=VIEW))
+        return await self._change(user_id, command, context, Need(right="user:edit", view=VIEW))
 
     async def change_own(self, changes: dict[str, Any], context: Context) -> Answer | DryRun:
-        return await self._do(context.caller.actor.id, ChangeUser(changes=changes), context, OWN)
+        return await self._change(context.caller.actor.id, ChangeUser(changes=changes), context, OWN)
 
     async def change_password(self, old: str, new: str, context: Context) -> Answer | DryRun:
         """By the user himself; his other sessions end. Raises InvalidCredentials, PasswordRefused."""
@@ -227,6 +236,19 @@ class Users:
             keep_one=(ADMIN,),
             none_left=lambda: LastAdmin("The last active administrator stays one."),
         )
+
+    async def _change(
+        self, user_id: UUID, command: ChangeUser, context: Context, need: Need
+    ) -> Answer | DryRun:
+        """A new avatar is an image of the user's own, bound by this very change."""
+        file_id = command.changes.get("avatar_file_id")
+        relies = None if file_id is None else partial(self._portraits.avatar, UUID(file_id), user_id)
+        return await self._execute(
+            USER, user_id, command, context, need, resource=_of(user_id), relies=relies, taken=self._taken
+        )
+
+    def _taken(self, taken: ClaimTaken) -> DomainError:
+        return self._portraits.taken(taken) if taken.kind == BINDING else _taken(taken)
 
     async def _do(self, user_id: UUID, command: UserCommand, context: Context, need: Need) -> Answer | DryRun:
         return await self._execute(USER, user_id, command, context, need, resource=_of(user_id), taken=_taken)

@@ -4,7 +4,7 @@ import signal
 import sys
 from collections.abc import Callable
 
-from bench import http, projector, store, where
+from bench import http, nouns, projector, store, where
 from bench.figures import Figure, show
 from bench.machine import Load, Machine, machine
 
@@ -12,6 +12,7 @@ PARTS: dict[str, Callable[[Machine], list[Figure]]] = {
     "store": store.run,
     "projector": projector.run,
     "http": http.run,
+    "nouns": nouns.run,
 }
 
 

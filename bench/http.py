@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Generator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
 
@@ -17,10 +18,10 @@ from bench import companies, load
 from bench.figures import Figure, Sample, figure
 from bench.load import Plan
 from bench.machine import Machine, Meter
-from cli.migrate import apply
 from domain.organisation.events import Identifiers
 from infrastructure.bootstrap import ensure_admin
-from infrastructure.embedded.children import die_with_parent
+from infrastructure.embedded.children import Child, die_with_parent
+from infrastructure.migrations import apply
 
 PART = "http"
 CONNECTIONS = 64
@@ -32,15 +33,11 @@ API = "/api/v1/organisations"
 
 def run(machine: Machine) -> list[Figure]:
     """About a minute and a half."""
-    apply(machine.settings)
-    asyncio.run(ensure_admin(machine.settings))
-    with machine.program("serve") as serve, httpx.Client(base_url=machine.settings.base_url) as client:
-        _until(lambda: _answers(client))
-        client.headers["authorization"] = f"Bearer {_token(client, machine)}"
+    with served(machine) as (serve, client):
         asking = Asking(machine, client)
         pids = {"serve": serve.pid, "PostgreSQL": machine.postgres.child.pid}
         with machine.program("work") as work:
-            _until(lambda: client.get("/readyz").status_code == 200)
+            until(lambda: client.get("/readyz").status_code == 200)
             reads, again = asking.reads()
             followed = Turns(**pids, work=work.pid)
             for _ in range(ROUNDS):
@@ -59,6 +56,20 @@ def run(machine: Machine) -> list[Figure]:
     ]
 
 
+@contextmanager
+def served(machine: Machine) -> Generator[tuple[Child, httpx.Client]]:
+    """`chancery serve` and the first admin, signed in."""
+    apply(machine.settings)
+    asyncio.run(ensure_admin(machine.settings))
+    settings = machine.settings
+    with machine.program("serve") as serve, httpx.Client(base_url=settings.base_url) as client:
+        until(lambda: answers(client))
+        client.headers["authorization"] = (
+            f"Bearer {token(client, settings.admin_email, settings.admin_password)}"
+        )
+        yield serve, client
+
+
 class Turns:
     """Runs of one plan, with what the processes spend on each."""
 
@@ -66,15 +77,27 @@ class Turns:
         self._pids = pids
         self._found: list[Sample] = []
 
-    def run(self, plan: Plan) -> None:
+    def run(self, *plans: Plan) -> None:
+        """Several plans at once count as one."""
         meter = Meter(**self._pids)
-        found = load.measure(plan)
-        spent = meter.spent() | {"client": found.cpu}
+        with ThreadPoolExecutor(len(plans)) as clients:
+            found = list(clients.map(load.measure, plans))
+        spent = meter.spent() | {"client": sum(each.cpu for each in found)}
         del spent["here"]  # this process only waits
-        self._found.append(found.sample._replace(cost=spent))
+        whole = Sample(
+            sum(each.answers for each in found),
+            max(each.seconds for each in found),
+            max(each.p50 for each in found),
+            max(each.p99 for each in found),
+        )
+        self._found.append(whole._replace(cost=spent))
 
-    def figure(self, what: str) -> Figure:
-        return figure(PART, what, self._found)
+    @property
+    def rate(self) -> float:
+        return self.figure("").rate
+
+    def figure(self, what: str, *, part: str = PART, base: float | None = None, note: str = "") -> Figure:
+        return figure(part, what, self._found, base=base, note=note)
 
 
 class Asking:
@@ -87,10 +110,9 @@ class Asking:
     def command(self) -> Plan:
         """Each one adds another company."""
         body = companies.body(Identifiers(siren="{siren}", nic="{nic}"))
-        length = len(body) - len("{siren}{nic}") + 14
         self._next += 1_000_000
-        head = self._head("POST", API, f"content-type: application/json\r\ncontent-length: {length}\r\n")
-        return self._plan([head + body], 201, start=self._next)
+        request = self.post(API, body, longer=14 - len("{siren}{nic}"))
+        return self.plan([request], 201, start=self._next)
 
     def reads(self) -> tuple[Plan, Plan]:
         """Of one record, each connection its own: whole, and when the caller has it already."""
@@ -99,11 +121,11 @@ class Asking:
         found = [
             self._client.get(f"{API}/{each['id']}", headers=at_least).raise_for_status() for each in receipts
         ]
-        whole = [self._head("GET", answer.url.path) for answer in found]
+        whole = [self.head("GET", answer.url.path) for answer in found]
         same = [
-            self._head("GET", each.url.path, f"if-none-match: {each.headers['etag']}\r\n") for each in found
+            self.head("GET", each.url.path, f"if-none-match: {each.headers['etag']}\r\n") for each in found
         ]
-        return self._plan(whole, 200), self._plan(same, 304)
+        return self.plan(whole, 200), self.plan(same, 304)
 
     def _added(self, number: int) -> dict[str, str]:
         body = companies.body(companies.identifiers(number))
@@ -111,7 +133,7 @@ class Asking:
         receipt: dict[str, str] = answer.raise_for_status().json()
         return receipt
 
-    def _head(self, method: str, path: str, more: str = "") -> bytes:
+    def head(self, method: str, path: str, more: str = "") -> bytes:
         lines = [
             f"{method} {path} HTTP/1.1",
             "host: 127.0.0.1",
@@ -120,7 +142,14 @@ class Asking:
         ]
         return ("\r\n".join(lines) + f"\r\n{more}\r\n").encode()
 
-    def _plan(self, requests: list[bytes], status: int, start: int = 1) -> Plan:
+    def post(self, path: str, body: bytes, *, longer: int = 0) -> bytes:
+        """`longer`: by how much the body grows when its placeholders are filled."""
+        length = len(body) + longer
+        return (
+            self.head("POST", path, f"content-type: application/json\r\ncontent-length: {length}\r\n") + body
+        )
+
+    def plan(self, requests: list[bytes], status: int, start: int = 1) -> Plan:
         return Plan(
             port=self._port,
             connections=CONNECTIONS,
@@ -157,22 +186,20 @@ def _trivial() -> Generator[int]:
         server.wait()
 
 
-def _token(client: httpx.Client, machine: Machine) -> str:
-    settings = machine.settings
-    said = {"login": settings.admin_email, "password": settings.admin_password}
-    answer = client.post("/api/v1/auth/login", json=said)
-    token: str = answer.raise_for_status().json()["access_token"]
-    return token
+def token(client: httpx.Client, login: str, password: str) -> str:
+    answer = client.post("/api/v1/auth/login", json={"login": login, "password": password})
+    found: str = answer.raise_for_status().json()["access_token"]
+    return found
 
 
-def _answers(client: httpx.Client) -> bool:
+def answers(client: httpx.Client) -> bool:
     try:
         return client.get("/healthz").status_code == 200
     except httpx.TransportError:
         return False
 
 
-def _until(ready: Callable[[], bool]) -> None:
+def until(ready: Callable[[], bool]) -> None:
     deadline = time.monotonic() + READY_SECONDS
     while not ready():
         if time.monotonic() > deadline:

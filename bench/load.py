@@ -10,7 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from functools import partial
-from itertools import count
+from itertools import count, cycle
 from typing import cast
 
 import msgspec
@@ -21,9 +21,9 @@ from bench.figures import Sample, quantile
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
-    """What to ask for `seconds`. `{siren}` and `{nic}` in a request become new numbers, from `start` on.
+    """What to ask for `seconds`. `{siren}` and `{nic}`, or `{id}`, in a request become new ones, from `start` on.
 
-    Connections take the requests in turn and keep to theirs.
+    Connections take the requests in turn and keep to theirs, or take the next one each time they ask (`roaming`).
     """
 
     port: int
@@ -32,6 +32,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     requests: list[bytes]
     status: int
     start: int = 1
+    roaming: bool = False
 
 
 class Found(msgspec.Struct, frozen=True, kw_only=True):
@@ -75,14 +76,14 @@ async def _ask(plan: Plan) -> Found:
     wrong: Counter[str] = Counter()
     finished: list[asyncio.Future[None]] = []
     numbers = count(plan.start)
+    roam = cycle(plan.requests)
     end = time.perf_counter() + plan.seconds
     spent, began = time.process_time(), time.perf_counter()
     for number in range(plan.connections):
         request = plan.requests[number % len(plan.requests)]
+        asks = partial(next, roam) if plan.roaming else _next(request, numbers)
         finished.append(loop.create_future())
-        connection = Connection(
-            _next(request, numbers), b"%d" % plan.status, end, latencies, wrong, finished[-1]
-        )
+        connection = Connection(asks, b"%d" % plan.status, end, latencies, wrong, finished[-1])
         await loop.create_connection(partial(_same, connection), "127.0.0.1", plan.port)
     await asyncio.gather(*finished)
     seconds, spent = time.perf_counter() - began, time.process_time() - spent
@@ -102,6 +103,9 @@ def _same(connection: "Connection") -> "Connection":
 
 
 def _next(request: bytes, numbers: Iterator[int]) -> Callable[[], bytes]:
+    if b"{id}" in request:
+        start, _, end = request.partition(b"{id}")
+        return lambda: b"%b00000000-0000-7000-8000-%012x%b" % (start, next(numbers), end)
     if b"{siren}" not in request:
         return partial(bytes, request)
     before, _, rest = request.partition(b"{siren}")

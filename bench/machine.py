@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import NamedTuple, Self
 
 import psycopg
+from msgspec import structs
 
 from api.server import free_port
 from infrastructure.embedded.children import Child
@@ -50,11 +51,14 @@ class Machine:
         return found
 
     @contextlib.contextmanager
-    def program(self, name: str) -> Generator[Child]:
-        """`chancery <name>` as a process of its own, its lines in a file."""
-        folder = self._stack.folder
-        child = Child(name, folder.run, log=folder.logs / f"{name}.log")
-        child.start([sys.executable, "-m", "cli.main", name], os.environ | environment(self.settings))
+    def program(self, name: str, port: int | None = None) -> Generator[Child]:
+        """`chancery <name>` as a process of its own, its lines in a file; with a `port`, beside the first."""
+        folder, settings, label = self._stack.folder, self.settings, name
+        if port is not None:
+            label = f"{name}-{port}"
+            settings = structs.replace(settings, port=port, public_url=settings.base_url)
+        child = Child(label, folder.run, log=folder.logs / f"{label}.log")
+        child.start([sys.executable, "-m", "cli.main", name], os.environ | environment(settings))
         try:
             yield child
         finally:

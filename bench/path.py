@@ -5,6 +5,7 @@ import contextlib
 import os
 from collections.abc import AsyncGenerator
 from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
 from uuid import UUID, uuid4
 
 import psycopg
@@ -28,8 +29,13 @@ class _Known:
         return caller
 
 
+class WritePath(NamedTuple):
+    store: EventStore
+    execute: Execute
+
+
 @contextlib.asynccontextmanager
-async def write_path(database: Database) -> AsyncGenerator[Execute]:
+async def write_path(database: Database) -> AsyncGenerator[WritePath]:
     """Everything in: rights, claims, sealed metadata, verdicts."""
     wrapping, codec = Wrapping(os.urandom(32)), EventCodec()
     async with await open_pool(database.app, size=4) as pool:
@@ -40,7 +46,7 @@ async def write_path(database: Database) -> AsyncGenerator[Execute]:
         )
         running = [asyncio.create_task(each.run()) for each in (writer, receipts)]
         try:
-            yield Execute(store, _Known(), lambda: datetime.now(UTC))
+            yield WritePath(store, Execute(store, _Known(), lambda: datetime.now(UTC)))
         finally:
             for task in running:
                 task.cancel()

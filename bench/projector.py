@@ -16,10 +16,10 @@ from bench.companies import companies
 from bench.figures import Figure, Sample, figure, sample
 from bench.machine import Machine, Meter
 from bench.path import signed_in
-from cli.migrate import apply
 from infrastructure.bootstrap import System, running
 from infrastructure.event_codec import EventCodec
 from infrastructure.event_log import EventLog
+from infrastructure.migrations import apply
 from infrastructure.nats import STREAM, Nats
 from infrastructure.personal_data import Vault, wrapping_of
 from infrastructure.postgres import open_pool

@@ -90,7 +90,7 @@ def _figures(found: dict[tuple[str, int], list[Sample]], notes: dict[str, str]) 
 
 @contextlib.asynccontextmanager
 async def _ours(database: Database, person: Management | None) -> AsyncGenerator[Contender]:
-    async with write_path(database) as execute:
+    async with write_path(database) as (_, execute):
         context = signed_in(database)
         commands = (msgspec.structs.replace(each, management=person) for each in companies())
 

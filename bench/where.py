@@ -18,9 +18,9 @@ from rich.table import Table
 from api.app import serving
 from bench.companies import body, companies
 from bench.machine import Machine, cpu
-from cli.migrate import apply
 from infrastructure.bootstrap import ensure_admin
 from infrastructure.logging import configure
+from infrastructure.migrations import apply
 
 CALLERS = 64
 SECONDS = 8.0

@@ -17,6 +17,7 @@ from typing import Any
 import httpx
 import rich_click as click
 
+from cli.people import give_powers, send_message, sign_contract
 from cli.running import NotReady, Stack, stack_of_ones_own
 from cli.story import API, Broken, Story, wide_console
 from cli.tampering import change_stored_byte, changed_export, copied_database
@@ -249,6 +250,9 @@ def play(stack: Stack) -> None:
         refuse(story, ids)
         ref = change(story, ids)
         lists(story)
+        claire, marc, eve = give_powers(story)
+        sign_contract(story, ref, claire, marc, eve)
+        send_message(story, claire, marc, eve)
         be_busy(story, ids)
         key = prove(story, ref)
         rebuild(story)

@@ -11,13 +11,13 @@ from urllib.parse import urlsplit
 import psycopg
 import redis
 import rich_click as click
-import urllib3
-from minio import Minio
+import urllib3.exceptions
 from minio.error import MinioException
 from rich.console import Console
 from rich.table import Table
 
 from cli.options import pass_settings
+from infrastructure import bucket
 from infrastructure.embedded import nats, postgres, s3
 from infrastructure.embedded import redis as redis_server
 from infrastructure.migrations import migrations
@@ -152,15 +152,7 @@ def _redis(settings: Settings) -> str:
 
 
 def _s3(settings: Settings) -> str:
-    client = Minio(
-        settings.s3_endpoint,
-        settings.s3_access_key,
-        settings.s3_secret_key,
-        secure=settings.s3_secure,
-        region=settings.s3_region,
-        http_client=urllib3.PoolManager(timeout=urllib3.Timeout(connect=2, read=5), retries=False),
-    )
-    if not client.bucket_exists(settings.s3_bucket):
+    if not bucket.client(settings).bucket_exists(settings.s3_bucket):
         raise LookupError(f"answers, but has no bucket {settings.s3_bucket}")
     return f"answers, with bucket {settings.s3_bucket}"
 

@@ -1,19 +1,12 @@
 """`chancery migrate`: bring the database up to date, and make the bucket for files."""
 
 import rich_click as click
-from psycopg.conninfo import conninfo_to_dict
 
 from cli.options import pass_settings
 from infrastructure import bucket
-from infrastructure.migrations import migrate
-from infrastructure.object_store import StoreUnavailable
+from infrastructure.migrations import apply
+from infrastructure.object_parts import StoreUnavailable
 from infrastructure.settings import Settings
-
-
-def apply(settings: Settings) -> int:
-    """Migrate as the owner and grant the app's role what it needs; returns how many migrations ran."""
-    app_role = conninfo_to_dict(settings.database_url)["user"]
-    return migrate(settings.database_owner_url, str(app_role))
 
 
 @click.command("migrate")

@@ -17,13 +17,13 @@ from rich.panel import Panel
 from rich.table import Table
 
 from api.server import PortTaken, free_port
-from cli.migrate import apply
 from cli.options import pass_settings
 from infrastructure.embedded.children import Child
 from infrastructure.embedded.folder import Folder
 from infrastructure.embedded.stack import Stack, StackError
 from infrastructure.embedded.supervisor import GaveUp, Supervisor
 from infrastructure.logging import configure
+from infrastructure.migrations import apply
 from infrastructure.settings import Servers, Settings, environment
 
 PROCESSES = {"work": 15.0, "jobs": 20.0, "serve": 25.0}

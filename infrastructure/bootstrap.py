@@ -183,6 +183,7 @@ async def running(
             Admission(open=settings.registration == "open", domains=settings.email_domains),
             new_id,
             new_password,
+            files,
         ),
         sessions=Sessions(
             execute,

@@ -6,7 +6,6 @@ import re
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Coroutine, Generator
 from contextlib import asynccontextmanager, contextmanager
 from datetime import datetime, timedelta
-from io import BytesIO
 from itertools import takewhile
 from pathlib import Path
 from typing import Any, ParamSpec, Protocol, TypeVar
@@ -14,20 +13,17 @@ from uuid import UUID
 
 import structlog
 import urllib3
-from minio import Minio
 from minio.commonconfig import CopySource
-from minio.datatypes import Part
 from minio.error import InvalidResponseError, MinioException, S3Error
 from urllib3.exceptions import HTTPError
 
 from application.file_content import ObjectMissing
 from infrastructure.bounded import Bounded, Busy
+from infrastructure.object_parts import Client, Incoming, StoreUnavailable
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
-PART = 5 << 20
-"""Bytes sent at once; S3 takes no smaller part but the last."""
 READ = 256 << 10
 """Bytes read at once."""
 NOWHERE = "127.0.0.1:1"
@@ -37,27 +33,6 @@ TRANSFERS = 64
 
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _log = structlog.get_logger("object_store")
-
-
-class StoreUnavailable(Exception):
-    """The object store is away, too slow, or refuses us; nothing was kept."""
-
-
-class _Client(Minio):
-    """The calls of a multipart upload (S3 API) by themselves: a thread is held while bytes travel, not while a slow
-    sender makes us wait for them."""
-
-    def begin(self, bucket: str, name: str) -> str:
-        return self._create_multipart_upload(bucket, name, {"Content-Type": "application/octet-stream"})
-
-    def send(self, bucket: str, name: str, upload: str, number: int, data: bytes) -> Part:
-        return Part(number, self._upload_part(bucket, name, data, None, upload, number))
-
-    def complete(self, bucket: str, name: str, upload: str, parts: list[Part]) -> None:
-        self._complete_multipart_upload(bucket, name, upload, parts)
-
-    def abort(self, bucket: str, name: str, upload: str) -> None:
-        self._abort_multipart_upload(bucket, name, upload)
 
 
 class Options(Protocol):
@@ -87,8 +62,8 @@ class ObjectStore:
     """
 
     def __init__(self, options: Options, files: Path | None = None, *, patience: float = 10) -> None:
-        def client(endpoint: str) -> _Client:
-            return _Client(
+        def client(endpoint: str) -> Client:
+            return Client(
                 endpoint or NOWHERE,
                 options.s3_access_key,
                 options.s3_secret_key,
@@ -109,7 +84,7 @@ class ObjectStore:
         """The whole content under that name, on disk when this returns; if `content` raises: nothing, and it raises."""
         name = str(object_id)
         with self._transfer():
-            incoming = _Incoming(self._call, self._client, self._bucket, name)
+            incoming = Incoming(self._call, self._client, self._bucket, name)
             try:
                 async for chunk in content:
                     await incoming.take(chunk)
@@ -216,60 +191,6 @@ class ObjectStore:
     async def _surely(self, work: Coroutine[Any, Any, None]) -> None:
         """To its end, even if we are cancelled meanwhile."""
         await asyncio.shield(self._later(work))
-
-
-Call = Callable[..., Coroutine[Any, Any, Any]]
-
-
-class _Incoming:
-    """One object on its way in: nothing is sent before there is a part of it, and a small one goes at once."""
-
-    def __init__(self, call: Call, client: _Client, bucket: str, name: str) -> None:
-        self._call, self._client, self._place = call, client, (bucket, name)
-        self._waiting: list[bytes] = []
-        self._size = 0
-        self._upload: str | None = None
-        self._parts: list[Part] = []
-        self._sent = False
-
-    async def take(self, chunk: bytes) -> None:
-        self._waiting.append(chunk)
-        self._size += len(chunk)
-        while self._size > PART:
-            await self._send(PART)
-
-    async def end(self) -> None:
-        if self._upload is None:
-            whole = b"".join(self._waiting)
-            self._sent = True
-            await self._call(self._client.put_object, *self._place, BytesIO(whole), len(whole))
-        else:
-            await self._send(self._size)
-            self._sent = True
-            await self._call(self._client.complete, *self._place, self._upload, self._parts)
-
-    async def abandon(self) -> None:
-        """Leave nothing behind; what cannot be cleaned up now is swept up later."""
-        try:
-            if self._upload is not None:
-                await self._call(self._client.abort, *self._place, self._upload)
-            if self._sent:
-                await self._call(self._client.remove_object, *self._place)
-        except ObjectMissing:
-            pass  # it was gone already
-        except (StoreUnavailable, Busy) as error:
-            _log.warning("an object may be left behind", name=self._place[1], error=str(error))
-
-    async def _send(self, size: int) -> None:
-        if self._upload is None:
-            self._upload = await self._call(self._client.begin, *self._place)
-        number, part = len(self._parts) + 1, self._cut(size)
-        self._parts.append(await self._call(self._client.send, *self._place, self._upload, number, part))
-
-    def _cut(self, size: int) -> bytes:
-        whole = b"".join(self._waiting)
-        self._waiting, self._size = [whole[size:]], len(whole) - size
-        return whole[:size]
 
 
 def _says_missing(error: Exception) -> bool:

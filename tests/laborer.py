@@ -1,7 +1,4 @@
-"""`chancery jobs` with operations that only a test asks for: each attempt leaves its number in a folder.
-
-It ends when it is asked to, with the process that began it, and never by itself.
-"""
+"""`chancery jobs` with operations that only a test asks for: each attempt leaves its number in a folder."""
 
 import asyncio
 import os
@@ -15,20 +12,24 @@ from infrastructure.settings import load
 from workers import jobs, operations
 
 
-async def test_note(_: System, taken: Taken) -> None:
+async def note(_system: System, taken: Taken) -> None:
     """Done at once."""
-    Path(taken.about["folder"], str(taken.attempt)).touch()
+    _noted(taken)
 
 
-async def test_stick(_: System, taken: Taken) -> None:
+async def stick(_system: System, taken: Taken) -> None:
     """The first attempt never comes to an end."""
-    Path(taken.about["folder"], str(taken.attempt)).touch()
+    _noted(taken)
     if taken.attempt == 1:
         await asyncio.Event().wait()
 
 
+def _noted(taken: Taken) -> None:
+    Path(taken.about["folder"], str(taken.attempt)).touch()
+
+
 if __name__ == "__main__":
     die_with_parent(signal.SIGKILL, os.getppid())
-    for work in (test_note, test_stick):
-        setattr(operations, work.__name__, work)
+    for work in (note, stick):
+        setattr(operations, f"test_{work.__name__}", work)
     jobs.run(load())

@@ -20,6 +20,7 @@ from infrastructure.logging import configure
 from infrastructure.operations import Operations, Taken
 from infrastructure.settings import Settings
 from workers import operations as work
+from workers.failure import told
 
 THREADS = 8
 QUEUE, ACTOR = "default", "perform"
@@ -89,7 +90,7 @@ async def perform(system: System, operations: Operations, operation_id: UUID) ->
         await operations.left(taken)
         raise
     except Exception as error:  # noqa: BLE001 - whatever a job raises is written down and tried again
-        if await operations.failed(taken, repr(error)):
+        if await operations.failed(taken, told(error)):
             said.error("operation.given_up", exc_info=error)
         else:
             said.warning("operation.failed", exc_info=error)

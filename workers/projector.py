@@ -3,7 +3,6 @@
 import asyncio
 import time
 
-import psycopg
 import structlog
 
 from infrastructure.event_log import EventLog
@@ -15,6 +14,7 @@ from projections.projection import Batch, Projection
 from workers import checkpoint
 from workers.checkpoint import Checkpoint, Moved
 from workers.epoch import EpochMismatch
+from workers.failure import told
 from workers.feed import Feed
 
 BATCH = 500
@@ -55,7 +55,7 @@ class Projector:
             except (*UNREACHABLE, EpochMismatch):
                 raise
             except Exception as error:  # noqa: BLE001 - whatever a handler raises: find its event and say so
-                log.warning("projection.batch_failed", projection=self._projection.name, error=_told(error))
+                log.warning("projection.batch_failed", projection=self._projection.name, error=told(error))
                 careful = True
 
     async def _follow(self, connection: Connection, at: Checkpoint) -> None:
@@ -95,7 +95,7 @@ class Projector:
                 except (*UNREACHABLE, EpochMismatch, Moved):
                     raise
                 except Exception as error:  # noqa: BLE001
-                    failure = f"event {stored.event_id} at position {stored.position}: {_told(error)}"
+                    failure = f"event {stored.event_id} at position {stored.position}: {told(error)}"
                     await self._stopped(connection, at, failure, pause, error)
                     pause = min(2 * pause, LONGEST_PAUSE)
             await self._nats.ring(projected(self._projection.name))
@@ -132,10 +132,3 @@ class Projector:
         await checkpoint.fail(connection, self._projection.name, PLACE, at, failure)
         log.error("projection.stopped", projection=self._projection.name, failure=failure, exc_info=error)
         await asyncio.sleep(pause)
-
-
-def _told(error: Exception) -> str:
-    """The error in one line, without the row a database error would show."""
-    if isinstance(error, psycopg.Error):
-        return f"{type(error).__name__} {error.sqlstate}: {error.diag.message_primary}"
-    return f"{type(error).__name__}: {str(error)[:300]}"

@@ -19,6 +19,7 @@ from infrastructure.operations import ask
 from infrastructure.postgres import REACTOR
 from infrastructure.role import UNREACHABLE, hold
 from workers.epoch import EpochMismatch
+from workers.failure import told
 from workers.feed import Feed
 
 BATCH = 200
@@ -65,13 +66,12 @@ class Reactor:
         pause = 1.0
         while True:
             try:
-                await self.react(connection, recorded)
-                return
+                return await self.react(connection, recorded)
             except UNREACHABLE:
                 raise
             except Exception as error:
-                failure = f"event {recorded.event_id} at position {recorded.position}: {error!r}"[:1000]
-                log.error("reactor.stopped", failure=failure, exc_info=error)
+                failure = f"event {recorded.event_id} at position {recorded.position}: {told(error)}"
+                log.exception("reactor.stopped", failure=failure)
                 await connection.execute(
                     "update projections set failure = %s, failed_at = coalesce(failed_at, clock_timestamp())"
                     " where name = %s and place = %s",

@@ -1,4 +1,4 @@
-"""`chancery work`: relay, projections, signer, reactor and sweeper as tasks of one process, which lives as long as all."""
+"""`chancery work`: relay, projections, signer, reactor and sweeper, tasks of one process that lives as long as all."""
 
 import asyncio
 import signal

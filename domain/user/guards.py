@@ -5,6 +5,7 @@ from uuid import UUID
 
 from msgspec import UnsetType
 
+from domain.file.guards import BINDING
 from domain.shared import Claim, Guard, Principal, SessionsEnded
 from domain.user.events import (
     UserBlocked,
@@ -45,11 +46,12 @@ def guards(stream_id: UUID, event: UserEvent) -> tuple[Guard, ...]:
                 department_id=event.department_id,
                 must_change_password=event.must_change_password,
             )
-            named = (logins(EMAIL, event.email), logins(STAFF_NUMBER, event.staff_number))
-            return (*named, *standing(stream_id, event.role), principal)
+            claims = (logins(EMAIL, event.email), logins(STAFF_NUMBER, event.staff_number))
+            return (*claims, *standing(stream_id, event.role), principal)
         case UserChanged():
             changed = ((EMAIL, event.email), (STAFF_NUMBER, event.staff_number))
-            return tuple(logins(kind, text) for kind, text in changed if not isinstance(text, UnsetType))
+            named = tuple(logins(kind, text) for kind, text in changed if not isinstance(text, UnsetType))
+            return (*named, *portrait(event.avatar_file_id))
         case UserPasswordChanged():
             return Principal(must_change_password=False), SessionsEnded(keep=event.kept_session_id)
         case UserPasswordReset():
@@ -71,6 +73,13 @@ def guards(stream_id: UUID, event: UserEvent) -> tuple[Guard, ...]:
 
 def logins(kind: str, text: str | None) -> Claim:
     return Claim(kind=kind, values=(login(text)[1],) if text else (), personal=kind == EMAIL)
+
+
+def portrait(file_id: UUID | None | UnsetType) -> tuple[Guard, ...]:
+    """The avatar is bound to its user, so that it is nobody else's and is not cleaned up."""
+    if isinstance(file_id, UnsetType):
+        return ()
+    return (Claim(kind=BINDING, values=() if file_id is None else (str(file_id),)),)
 
 
 def standing(user_id: UUID, role: str | None) -> tuple[Guard, ...]:

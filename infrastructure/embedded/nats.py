@@ -1,4 +1,4 @@
-"""nats-server with JetStream on a free loopback port; of its two users the relay alone may publish events or change the stream."""
+"""nats-server with JetStream on a free loopback port; its user `relay` alone publishes events and keeps streams."""
 
 import json
 import socket

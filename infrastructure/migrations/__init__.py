@@ -7,6 +7,9 @@ from importlib.resources import files
 import psycopg
 import structlog
 from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict
+
+from infrastructure.settings import Settings
 
 LOCK = 4241
 LOOK_SECONDS, SAY_SECONDS = 0.1, 10.0
@@ -48,6 +51,12 @@ def migrate(owner_url: str, app_role: str) -> int:
             sql.SQL(GRANTS).format(role=sql.Identifier(app_role)).as_string(connection).encode()
         )
     return len(pending)
+
+
+def apply(settings: Settings) -> int:
+    """Migrate as the owner and grant the app's role what it needs; returns how many migrations ran."""
+    app_role = conninfo_to_dict(settings.database_url)["user"]
+    return migrate(settings.database_owner_url, str(app_role))
 
 
 async def until_migrated(url: str) -> None:

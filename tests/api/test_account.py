@@ -170,3 +170,15 @@ async def test_the_last_administrator_stays_even_when_two_race(client):
 async def test_who_is_not_there_is_unknown(office, command):
     body = {"role": {"role": "user"}, "block": {"reason": "r"}}.get(command, {})
     assert code(await office.admin.post(f"/users/{uuid4()}/{command}", json=body)) == (404, "user.unknown")
+
+
+async def test_a_changed_password_opens_commands_at_once(office):
+    """A refusal is never given from memory: the session that changed it goes on."""
+    made = await office.admin.post("/users", json=person() | {"role": "admin"})
+    email = (await office.admin.get(f"/users/{made.json()['id']}")).json()["email"]
+    client = await office.signed_in(email, made.json()["temporary_password"])
+    body = {"full_name": "After the change"}
+    assert code(await client.post("/organisations", json=body)) == (403, "password_change_required")
+    new = {"old": made.json()["temporary_password"], "new": NEW}
+    assert (await client.post("/me/password", json=new)).status_code == 200
+    assert (await client.post("/organisations", json=body)).status_code == 201

@@ -97,3 +97,14 @@ async def test_of_twenty_messages_at_once_one_gets_the_file(office, pair):
         "file.already_bound"
     }
     assert len((await bert.client.get(place)).json()["data"]) == 1
+
+
+async def test_an_avatar_is_an_image_of_ones_own_and_bound_by_it(office):
+    anna, bert = await office.user(), await office.user()
+    file_id = await uploaded(anna, purpose="avatar", name="me.png")
+    foreign = await bert.client.patch("/me", json={"avatar_file_id": file_id})
+    assert (foreign.status_code, foreign.json()["code"]) == (400, "file.not_yours")
+    assert (await anna.client.patch("/me", json={"avatar_file_id": file_id})).status_code == 200
+    assert (await anna.client.get("/me")).json()["avatar_file_id"] == file_id
+    assert (await bert.client.get(f"/files/{file_id}/content")).status_code == 200
+    assert (await anna.client.patch("/me", json={"avatar_file_id": None})).status_code == 200

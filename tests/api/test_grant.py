@@ -6,8 +6,8 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from infrastructure.personal_data import wrapping_of
 from infrastructure.guard_check import verify
+from infrastructure.personal_data import wrapping_of
 
 pytestmark = pytest.mark.anyio
 

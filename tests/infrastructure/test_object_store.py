@@ -11,7 +11,8 @@ from application.file_content import ObjectMissing
 from infrastructure import object_store as module
 from infrastructure.bounded import Busy
 from infrastructure.event_store import new_id
-from infrastructure.object_store import PART, ObjectStore, StoreUnavailable
+from infrastructure.object_parts import PART, StoreUnavailable
+from infrastructure.object_store import ObjectStore
 from infrastructure.settings import Settings
 from infrastructure.unbound import id_of_time
 from tests import servers

@@ -166,6 +166,9 @@ def test_whatever_is_killed_what_was_answered_is_there_once(chancery, admin):
             blow()
             ledger.goes_on()
     assert ledger.told["cut off"] > 0
+    said = chancery.log.read_text()
+    for name in ("work", "jobs", "nats", "serve", "postgres"):
+        assert f"{name} ended " in said
     assert wait_until(lambda: readable(admin, ledger), PATIENCE)
     assert wait_until(lambda: all(parts(chancery).values()), PATIENCE)
     the_log_holds_each_answer_once(chancery, ledger)

@@ -127,7 +127,9 @@ def test_everything_runs_on_servers_of_others_two_by_two(outside, redis_url):
         outside.start(environment | {"CHANCERY_PORT": str(port)}, "serve")
     workers = [outside.start(environment, "work") for _ in range(2)]
     outside.start(environment, "jobs")
-    assert wait_until(lambda: all(map(ready, ports)), PATIENCE), [said(each)[-2000:] for each in outside.began]
+    assert wait_until(lambda: all(map(ready, ports)), PATIENCE), [
+        said(each)[-2000:] for each in outside.began
+    ]
 
     one, other = [httpx.Client(base_url=f"http://127.0.0.1:{port}/api/v1", timeout=30) for port in ports]
     with one, other:
@@ -153,7 +155,11 @@ def test_everything_runs_on_servers_of_others_two_by_two(outside, redis_url):
         assert wait_until(lambda: found(one, path, position), PASSED_ON)
 
     with psycopg.connect(outside.database_url, autocommit=True) as app:
-        for forbidden in ("delete from stored_events", "update claims set value = ''", "create table mine ()"):
+        for forbidden in (
+            "delete from stored_events",
+            "update claims set value = ''",
+            "create table mine ()",
+        ):
             with pytest.raises(psycopg.errors.InsufficientPrivilege):
                 app.execute(forbidden)
 

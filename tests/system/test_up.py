@@ -1,4 +1,4 @@
-"""`chancery up` from outside: it starts whole, heals, refuses a twin, survives a kill, ends clean."""
+"""`chancery up` from outside: it starts whole, refuses a twin, outlives a kill, and ends clean."""
 
 import json
 import os
@@ -110,9 +110,13 @@ def living(folder: Path) -> list[str]:
     return found
 
 
-def sign_in(running: Up) -> int:
+@contextmanager
+def signed_in(running: Up) -> Generator[httpx.Client]:
     body = {"login": "admin@chancery.local", "password": running.password}
-    return httpx.post(f"{running.url}/api/v1/auth/login", json=body, timeout=30).status_code
+    with httpx.Client(base_url=f"{running.url}/api/v1", timeout=30) as client:
+        answer = client.post("/auth/login", json=body).raise_for_status()
+        client.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
+        yield client
 
 
 def refuses_a_twin(running: Up) -> None:
@@ -131,24 +135,33 @@ def is_found_from_another_terminal(running: Up) -> None:
     assert running.password not in shown + running.said
 
 
-def heals(running: Up) -> None:
-    os.kill(int((running.folder / "run" / "serve.pid").read_text().split()[0]), signal.SIGKILL)
-    assert wait_until(lambda: "serve ended by signal 9" in running.said, PATIENCE)
-    assert wait_until(lambda: running.ready() or running.process.poll() is not None, PATIENCE), running.said
-    assert running.process.poll() is None, running.said
-
-
-def test_up_serves_heals_is_alone_and_outlives_a_kill(folder: Path) -> None:
+def test_up_is_alone_outlives_a_kill_with_its_data_and_ends_clean(folder: Path) -> None:
     with up(folder) as first:
         assert first.ready()
-        assert sign_in(first) == 200
         refuses_a_twin(first)
         is_found_from_another_terminal(first)
-        heals(first)
+        with signed_in(first) as admin:
+            receipt = admin.post("/organisations", json={"full_name": "Still here"}).raise_for_status().json()
         first.end(signal.SIGKILL)
         with up(folder) as second:
             assert second.password == first.password
-            assert sign_in(second) == 200
+            with signed_in(second) as admin:
+                newest = {"X-Min-Position": str(receipt["position"])}
+                kept = admin.get(f"/organisations/{receipt['id']}", headers=newest).raise_for_status().json()
+            assert kept["full_name"] == "Still here"
             assert second.end(signal.SIGINT) == 0
     assert living(folder) == []
     assert running_stack(folder) == {}
+
+
+def test_a_start_that_is_stopped_halfway_leaves_nothing_running(folder: Path) -> None:
+    place = folder.with_name("halfway")
+    command = [*CHANCERY, "up", "--port", "0", "--data-dir", str(place)]
+    with (folder.parent / "stopped").open("w+") as said:
+        process = subprocess.Popen(command, env=ENVIRONMENT, stdout=said, stderr=said)
+        assert wait_until(lambda: (place / "postgres" / "data.part").exists(), PATIENCE)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(PATIENCE) == 0
+        said.seek(0)
+        assert "Everything has ended." in said.read()
+    assert living(place) == []

@@ -7,17 +7,22 @@ import sys
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
+from uuid import uuid4
 
 import psycopg
 import pytest
 import redis
 from structlog.testing import capture_logs
 
-from infrastructure.bootstrap import running
+from domain.file.events import FileUploaded
+from infrastructure.bootstrap import clock, running
 from infrastructure.embedded.children import Child, end, wait_until
+from infrastructure.event_store import new_id
 from infrastructure.operations import MOST_ATTEMPTS, Operations
 from infrastructure.settings import environment
 from infrastructure.tasks import end as end_tasks
+from infrastructure.unbound import id_of_time
+from tests.people import append
 from tests.serving import settings
 from workers import jobs, operations, sweeper
 from workers.sweeper import Sweeper
@@ -89,7 +94,7 @@ def states(owner_dsn, kind="test.%") -> list:
 
 async def until(condition, seconds=30) -> None:
     async with asyncio.timeout(seconds):
-        while not condition():
+        while not condition():  # noqa: ASYNC110 - another process makes it true
             await asyncio.sleep(0.02)
 
 
@@ -209,7 +214,7 @@ async def test_a_failing_job_is_tried_again_and_given_up_visibly(system, asked, 
     assert [entry["event"] for entry in said] == [*["operation.failed"] * 7, "operation.given_up"]
     with psycopg.connect(owner_dsn) as owner:
         assert owner.execute("select last_error from operations").fetchone() == (
-            "RuntimeError('the printer is on fire')",
+            "RuntimeError: the printer is on fire",
         )
 
 
@@ -245,6 +250,42 @@ async def test_without_redis_the_sweeper_complains_once_and_waits(system, asked,
 def offered(owner_dsn):
     with psycopg.connect(owner_dsn) as owner:
         return owner.execute("select max(offered_at) from operations where kind = 'test.note'").fetchone()[0]
+
+
+async def test_files_nobody_has_bound_for_a_day_are_removed_and_younger_ones_stay(
+    dsn, object_store, owner_dsn
+):
+    async with running(settings(dsn, "", **object_store.settings)) as system:
+        old, young = id_of_time(clock() - timedelta(days=2)), new_id()
+        for file_id in (old, young):
+            await system.objects.store(file_id, _content())
+            await append(system.execute._store, file_id, uploaded(file_id))
+        asked = Operations(system.pool)
+        for again in range(2):
+            await asked.ask("file.remove_orphans", {}, occasion=f"hour {again}")
+        for operation_id in await asked.due():
+            await jobs.perform(system, asked, operation_id)
+        assert states(owner_dsn, "file.%") == [("done", 1)] * 2
+        last = [(await system.log.stream(file_id))[-1].topic for file_id in (old, young)]
+        assert last == ["file.removed.v1", "file.uploaded.v1"]
+        assert str(young) in object_store.names
+        assert str(old) not in object_store.names
+
+
+async def _content():
+    yield b"note"
+
+
+def uploaded(file_id) -> FileUploaded:
+    return FileUploaded(
+        owner_id=uuid4(),
+        purpose="attachment",
+        name="note.txt",
+        size=4,
+        content_type="text/plain",
+        sha256="00" * 32,
+        object_id=file_id,
+    )
 
 
 async def test_what_is_due_hourly_is_asked_once_an_hour_and_can_be_done(system, asked, owner_dsn):

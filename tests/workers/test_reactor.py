@@ -72,7 +72,7 @@ async def checkpoint(system) -> int:
 
 async def until(condition, seconds=20) -> None:
     async with asyncio.timeout(seconds):
-        while not await condition():
+        while not await condition():  # noqa: ASYNC110 - the database tells it
             await asyncio.sleep(0.01)
 
 
