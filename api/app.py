@@ -39,6 +39,7 @@ from api.queries.records import Records, Sight
 from api.refs import Refs
 from infrastructure.bootstrap import System, clock, first_admin, running
 from infrastructure.logging import configure
+from infrastructure.migrations import wait_until_migrated
 from infrastructure.settings import Settings, load
 from infrastructure.tokens import InvalidToken
 from projections.contract import CONTRACTS
@@ -189,4 +190,5 @@ def build_app() -> Served:
     """What granian's workers run."""
     settings = load()
     configure(settings.log_format)
+    wait_until_migrated(settings.database_url)
     return Served(settings)

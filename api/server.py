@@ -61,7 +61,9 @@ def serve(settings: Settings) -> None:
 
 
 def build() -> Any:
-    """What a worker runs: it ends with the main process, however that ends."""
+    """What a worker runs: it ends with the main process, however that ends, and at any signal until it serves."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)
     die_with_parent(signal.SIGTERM, os.getppid())
     from api.app import build_app  # noqa: PLC0415 (loaded by `_load`; `chancery up` needs none of it)
 

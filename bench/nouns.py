@@ -1,4 +1,4 @@
-"""What single nouns cost: grants and the snapshot of rights, messages, a long contract, and two processes on one log."""
+"""What single nouns cost: grants and snapshots of rights, messages, a long contract, two processes on one log."""
 
 import asyncio
 import time
@@ -60,7 +60,7 @@ def run(machine: Machine) -> list[Figure]:
         sent = [
             asking.post(f"/api/v1/dialogs/{each}/messages", json.encode({"text": TEXT})) for each in dialogs
         ]
-        plans = {
+        plans: dict[str, Callable[[], Plan]] = {
             f"POST /grants, to {HOLDERS} people": lambda: _short(
                 asking.plan(grants, 201), start=next(_starts)
             ),
@@ -98,7 +98,7 @@ def _email(number: int) -> str:
 
 
 def _own_id(client: httpx.Client) -> UUID:
-    return UUID(client.get("/api/v1/me/permissions/snapshot").raise_for_status().json()["user_id"])
+    return UUID(client.get("/api/v1/me/permissions/snapshot").raise_for_status().json()["sub"])
 
 
 def _grant(holder: str, action: str = "view") -> bytes:
@@ -206,7 +206,7 @@ async def _contract(machine: Machine) -> list[Figure]:
 
         for _ in range(EVENTS - 1):
             await change()
-        measured = {
+        measured: dict[str, tuple[Callable[[], Awaitable[None]], list[Sample]]] = {
             f"a contract of {EVENTS:,} events: loaded": (load, []),
             "its next command, nothing remembered": (change_cold, []),
             "its next command, state remembered": (change, []),

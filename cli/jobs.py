@@ -3,6 +3,8 @@
 import rich_click as click
 
 from cli.options import pass_settings
+from infrastructure.logging import configure
+from infrastructure.migrations import wait_until_migrated
 from infrastructure.settings import Settings
 from workers.jobs import run
 
@@ -11,4 +13,6 @@ from workers.jobs import run
 @pass_settings
 def command(settings: Settings) -> None:
     """Run jobs (mail, documents, webhooks, imports) until Ctrl-C or SIGTERM."""
+    configure(settings.log_format)
+    wait_until_migrated(settings.database_url)
     run(settings)

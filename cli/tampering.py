@@ -2,7 +2,7 @@
 
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from secrets import token_hex
@@ -32,7 +32,7 @@ def changed_export(export: Path, changed: Path, position: int) -> None:
 
 
 @contextmanager
-def copied_database(data_dir: Path) -> Iterator[str]:
+def copied_database(data_dir: Path) -> Generator[str]:
     """The embedded database dumped and restored under another name: its URL, as the superuser who may do anything."""
     where = conninfo_to_dict(running_stack(data_dir)["database_url"])
     password = Folder(data_dir).secret("postgres_password")

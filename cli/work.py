@@ -4,6 +4,8 @@ import rich_click as click
 import uvloop
 
 from cli.options import pass_settings
+from infrastructure.logging import configure
+from infrastructure.migrations import wait_until_migrated
 from infrastructure.settings import Settings
 from workers.work import run
 
@@ -12,4 +14,6 @@ from workers.work import run
 @pass_settings
 def command(settings: Settings) -> None:
     """Carry facts on: relay, projections, reactions. Run as many as you like; each role has one holder."""
+    configure(settings.log_format)
+    wait_until_migrated(settings.database_url)
     uvloop.run(run(settings))

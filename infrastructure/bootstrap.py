@@ -35,7 +35,6 @@ from infrastructure.event_log import EventLog
 from infrastructure.event_store import EventStore, new_id, read_receipts
 from infrastructure.guards import Guards
 from infrastructure.lookups import AccountLookup, ClaimLookup, Records
-from infrastructure.migrations import until_migrated
 from infrastructure.nats import APPENDED, Nats, projected
 from infrastructure.neighbours import Neighbours
 from infrastructure.object_store import ObjectStore
@@ -118,7 +117,6 @@ async def running(
     `wakes`: bells that make it look at the log, besides those of the read models.
     """
     url = settings.database_url
-    await until_migrated(url)
     wrapping = wrapping_of(settings)
     codec = EventCodec()
     pool = await open_pool(url, size=8)

@@ -10,8 +10,7 @@ from psycopg_pool import AsyncConnectionPool
 from domain.shared import Event, Recorded, Stored
 from infrastructure.event_codec import EventCodec
 from infrastructure.personal_data import Vault
-
-_COLUMNS = "notification_id, event_id, originator_id, originator_version, topic, recorded_at, metadata, state"
+from projections.leaf import STORED_COLUMNS, stored_of_row
 
 
 class EventLog:
@@ -25,19 +24,21 @@ class EventLog:
 
     async def read(self, after: int, limit: int) -> list[Stored]:
         """The events that follow position `after`, in order, at most `limit`."""
-        query = f"select {_COLUMNS} from stored_events where notification_id > %s order by notification_id limit %s"
-        return [_stored(row) for row in await self._rows(query, (after, limit))]
+        query = f"select {STORED_COLUMNS} from stored_events where notification_id > %s order by 1 limit %s"
+        return [stored_of_row(row) for row in await self._rows(query, (after, limit))]
 
     async def stream(self, stream_id: UUID, after: int = 0, up_to: int | None = None) -> list[Stored]:
         """One stream's events after version `after`, as far as position `up_to`."""
-        query = f"select {_COLUMNS} from stored_events where originator_id = %s and originator_version > %s"
+        query = (
+            f"select {STORED_COLUMNS} from stored_events where originator_id = %s and originator_version > %s"
+        )
         if up_to is None:
             rows = await self._rows(f"{query} order by originator_version", (stream_id, after))
         else:
             rows = await self._rows(
                 f"{query} and notification_id <= %s order by originator_version", (stream_id, after, up_to)
             )
-        return [_stored(row) for row in rows]
+        return [stored_of_row(row) for row in rows]
 
     async def open(self, stored: Sequence[Stored]) -> list[Recorded[Event]]:
         """Decoded, personal fields opened; the keys of all of them come in one query. Raises UnknownTopic."""
@@ -51,16 +52,3 @@ class EventLog:
             await cursor.execute(query.encode(), parameters, prepare=True)
             rows: list[Any] = await cursor.fetchall()
             return rows
-
-
-def _stored(row: Any) -> Stored:
-    return Stored(
-        position=row[0],
-        event_id=row[1],
-        stream_id=row[2],
-        version=row[3],
-        topic=row[4],
-        recorded_at=row[5],
-        meta=row[6],
-        state=row[7],
-    )

@@ -12,7 +12,7 @@ from psycopg import AsyncCursor, sql
 from domain.shared import Actor, Event, Origin, Recorded, Stored
 from projections.audit_tree import Asks, read_tiles, tree_size
 from projections.columns import Column, ColumnType
-from projections.leaf import bundle, leaf
+from projections.leaf import STORED_COLUMNS, bundle, leaf, stored_of_row
 from projections.lists import Listing
 from projections.merkle import HASH, leaf_hash
 from projections.packing import Packed, a_bytes, a_int4, a_int8, a_text, a_ts, a_uuid
@@ -149,8 +149,7 @@ _TILES = """
 insert into {schema}.audit_tile select * from unnest(%b::int[], %b::bigint[], %b::int[], %b::bytea[])
   on conflict (level, number) do update set width = excluded.width, hashes = excluded.hashes
 """
-_EVENT = "notification_id, event_id, originator_id, originator_version, topic, recorded_at, metadata, state"
-_STORED = ", ".join(f"s.{column}" for column in _EVENT.split(", "))
+_STORED = ", ".join(f"s.{column}" for column in STORED_COLUMNS.split(", "))
 
 
 class NotNext(Exception):
@@ -232,7 +231,7 @@ async def stored_events(cursor: Asks, first: int, last: int) -> list[Stored]:
     """The events of these positions, in order, both ends included."""
     query = f"select {_STORED} from stored_events s where notification_id between %s and %s order by 1"
     rows = await cursor.execute(query.encode(), (first, last), prepare=True, binary=True)
-    return [_stored(row) for row in await rows.fetchall()]
+    return [stored_of_row(row) for row in await rows.fetchall()]
 
 
 async def entry_bundle(cursor: Asks, number: int, width: int) -> bytes | None:
@@ -249,17 +248,4 @@ async def entries(cursor: Asks, positions: Sequence[int]) -> list[Entry]:
         " join read.audit_entry e using (position) join stored_events s on s.notification_id = position order by ord"
     )
     rows = await cursor.execute(query.encode(), (a_int8(positions),), prepare=True, binary=True)
-    return [Entry(**structs.asdict(_stored(row)), leaf_hash=row[8]) for row in await rows.fetchall()]
-
-
-def _stored(row: Sequence[Any]) -> Stored:
-    return Stored(
-        position=row[0],
-        event_id=row[1],
-        stream_id=row[2],
-        version=row[3],
-        topic=row[4],
-        recorded_at=row[5],
-        meta=row[6],
-        state=row[7],
-    )
+    return [Entry(**structs.asdict(stored_of_row(row)), leaf_hash=row[8]) for row in await rows.fetchall()]

@@ -1,7 +1,8 @@
 """What exactly is hashed: one stored event as one leaf of the audit log, byte for byte the same for ever."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -10,6 +11,9 @@ from domain.shared import Stored
 
 LEAF_LIMIT = 60_000
 """Bytes a leaf may have: a bundle's length field ends at 65,535 (C2SP tlog-tiles); NATS stands on it too."""
+STORED_COLUMNS = (
+    "notification_id, event_id, originator_id, originator_version, topic, recorded_at, metadata, state"
+)
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _encode = msgspec.json.Encoder().encode
@@ -53,6 +57,20 @@ def stored_of(leaf: bytes) -> Stored:
         recorded_at=EPOCH + timedelta(microseconds=instant),
         meta=meta,
         state=state,
+    )
+
+
+def stored_of_row(row: Sequence[Any]) -> Stored:
+    """From a row of STORED_COLUMNS."""
+    return Stored(
+        position=row[0],
+        event_id=row[1],
+        stream_id=row[2],
+        version=row[3],
+        topic=row[4],
+        recorded_at=row[5],
+        meta=row[6],
+        state=row[7],
     )
 
 

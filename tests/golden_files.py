@@ -44,7 +44,8 @@ def sample(hint: Any, name: str) -> Any:
     if get_origin(bare) in (Union, UnionType):
         return sample(next(arm for arm in get_args(bare) if arm not in (type(None), UnsetType)), name)
     if get_origin(bare) in (tuple, list, set, frozenset):
-        return (get_origin(bare))([sample(get_args(bare)[0], name)])
+        of = [each for each in get_args(bare) if each is not Ellipsis]  # tuple[UUID, UUID] has two
+        return (get_origin(bare))([sample(each, name) for each in of])
     if get_origin(bare) is dict:
         return {name: sample(get_args(bare)[1], name)}
     if get_origin(bare) is not None:  # Literal

@@ -13,7 +13,6 @@ from infrastructure.bootstrap import running
 from infrastructure.event_codec import EventCodec
 from infrastructure.event_log import EventLog
 from infrastructure.logging import configure
-from infrastructure.migrations import until_migrated
 from infrastructure.nats import APPENDED, Nats
 from infrastructure.operations import Operations
 from infrastructure.personal_data import Vault, wrapping_of
@@ -36,7 +35,6 @@ async def run(settings: Settings) -> None:
     """Work until SIGTERM or SIGINT, then leave the roles to whoever stands by. SystemExit(1) when a task dies."""
     configure(settings.log_format)
     url, wrapping = settings.database_url, wrapping_of(settings)
-    await until_migrated(url)
     projections = discover()
     pool = await open_pool(url, size=len(projections) + 3, name="chancery work")
     events = EventLog(pool, EventCodec(), Vault(pool, wrapping))

@@ -1,6 +1,5 @@
 """Numbered SQL, applied once each, in order, under a lock; then the application's role gets its least privileges."""
 
-import asyncio
 import time
 from importlib.resources import files
 
@@ -59,26 +58,26 @@ def apply(settings: Settings) -> int:
     return migrate(settings.database_owner_url, str(app_role))
 
 
-async def until_migrated(url: str) -> None:
+def wait_until_migrated(url: str) -> None:
     """Wait for a database that answers and has every migration we know: it may be starting, or somebody migrates it.
 
-    So processes need no order of their start, and none dies because it was quicker than its database.
+    So processes need no order of their start, and none dies because it was quicker than its database. Blocks: call it
+    before there is a loop, and signals end the process as ever.
     """
     wanted, said = {number for number, _ in migrations()}, time.monotonic() - SAY_SECONDS + 2
-    while missing := await _missing(url, wanted):
+    while missing := _missing(url, wanted):
         if said + SAY_SECONDS < time.monotonic():
             said = time.monotonic()
             _log.warning("database.awaited", missing=missing)
-        await asyncio.sleep(LOOK_SECONDS)
+        time.sleep(LOOK_SECONDS)
 
 
-async def _missing(url: str, wanted: set[int]) -> str:
+def _missing(url: str, wanted: set[int]) -> str:
     try:
-        async with await psycopg.AsyncConnection.connect(url, connect_timeout=5) as connection:
-            rows = await (await connection.execute("select number from migrations")).fetchall()
+        with psycopg.connect(url, connect_timeout=5) as connection:
+            done = {number for (number,) in connection.execute("select number from migrations")}
     except psycopg.OperationalError as error:
         return str(error).strip()
     except (psycopg.errors.UndefinedTable, psycopg.errors.InsufficientPrivilege):
         return "every migration"
-    left = sorted(wanted - {number for (number,) in rows})
-    return f"migration {', '.join(map(str, left))}" if left else ""
+    return ", ".join(f"migration {number}" for number in sorted(wanted - done))

@@ -159,7 +159,7 @@ def test_a_start_that_is_stopped_halfway_leaves_nothing_running(folder: Path) ->
     command = [*CHANCERY, "up", "--port", "0", "--data-dir", str(place)]
     with (folder.parent / "stopped").open("w+") as said:
         process = subprocess.Popen(command, env=ENVIRONMENT, stdout=said, stderr=said)
-        assert wait_until(lambda: (place / "postgres" / "data.part").exists(), PATIENCE)
+        assert wait_until((place / "postgres" / "data.part").exists, PATIENCE)
         process.send_signal(signal.SIGTERM)
         assert process.wait(PATIENCE) == 0
         said.seek(0)
