@@ -63,7 +63,10 @@ def served(machine: Machine) -> Generator[tuple[Child, httpx.Client]]:
     asyncio.run(ensure_admin(machine.settings))
     settings = machine.settings
     with machine.program("serve") as serve, httpx.Client(base_url=settings.base_url) as client:
-        until(lambda: answers(client))
+        try:
+            until(lambda: answers(client))
+        except TimeoutError:
+            raise TimeoutError(serve.last_words()) from None
         client.headers["authorization"] = (
             f"Bearer {token(client, settings.admin_email, settings.admin_password)}"
         )

@@ -48,7 +48,7 @@ _starts = count(1, 1_000_000)
 
 def run(machine: Machine) -> list[Figure]:
     """About a minute and a quarter."""
-    figures = uvloop.run(_contract(machine))
+    figures: list[Figure] = []
     with served(machine) as (serve, client):
         asking = Asking(machine, client)
         pids = {"serve": serve.pid, "PostgreSQL": machine.postgres.child.pid}
@@ -75,7 +75,7 @@ def run(machine: Machine) -> list[Figure]:
                 turns[what].run(plan())
         figures += [each.figure(what, part=PART) for what, each in turns.items()]
         figures += _two(machine, asking, pids)
-    return figures
+    return figures + uvloop.run(_contract(machine))
 
 
 def _short(plan: Plan, *, start: int = 1, roaming: bool = False) -> Plan:

@@ -89,7 +89,7 @@ def change(story: Story, ids: Mapping[str, str]) -> str:
     seen = {"If-Match": story.call("GET", path, 200, headers=newest).headers["etag"]}
     story.call("PATCH", path, 200, json={"short_name": "La Poste"}, headers=seen)
     late = story.call("PATCH", path, 412, json={"short_name": "?"}, headers=seen)
-    story.shows(f"a second editor who saw the old version: 412, current is {late.json()['current']}")
+    story.shows(f"a second editor who saw the old version: 412, current is v{late.json()['current']}")
     same = story.call("PATCH", path, 200, json={"short_name": "La Poste"}).json()
     story.shows(f"the same change again appends nothing: still version {same['version']}")
     for entry in story.read(f"{path}/history")["data"]:

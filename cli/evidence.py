@@ -1,4 +1,4 @@
-"""The demo's evidence: a proof for somebody who trusts nobody, a rebuild that is equal, a changed byte that is found."""
+"""The demo's evidence: a proof for whoever trusts nobody, a rebuild that is equal, a changed byte that is found."""
 
 import tempfile
 from pathlib import Path

@@ -58,7 +58,9 @@ class Story:
         self._figures.append((what, value))
 
     def figures(self) -> None:
-        table = Table(title="What it took here", title_justify="left", show_header=False, box=None)
+        table = Table(
+            title="What it took here, the asking included", title_justify="left", show_header=False, box=None
+        )
         for row in self._figures:
             table.add_row(*row)
         self.console.print(table)

