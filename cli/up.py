@@ -98,6 +98,7 @@ def _run(settings: Settings, ending: ExitStack) -> None:
 
 
 def _stop(_number: int, _frame: FrameType | None) -> None:
+    """Raises Stopped."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)  # one is enough: what follows must run to its end
     os.write(2, "Stopping…\n".encode())  # a print may be under way

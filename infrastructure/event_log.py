@@ -1,6 +1,6 @@
 """Reading the log: in position order for whoever follows it, by stream for whoever decides."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import chain
 from typing import Any
 from uuid import UUID
@@ -45,6 +45,11 @@ class EventLog:
         subjects = set(chain.from_iterable(self._codec.subjects(s) for s in stored))
         keys = await self._vault.to_open(subjects) if subjects else {}
         return [self._codec.decode(s, keys) for s in stored]
+
+    async def opened(self, stored: Sequence[Stored], takes: Callable[[Stored], bool]) -> list[Stored]:
+        """The same events, those that are taken opened. Raises UnknownTopic."""
+        wanted = iter(await self.open([each for each in stored if takes(each)]))
+        return [next(wanted) if takes(each) else each for each in stored]
 
     async def _rows(self, query: str, parameters: tuple[Any, ...]) -> list[Any]:
         async with self._pool.connection() as connection:

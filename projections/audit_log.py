@@ -175,9 +175,8 @@ class AuditLog:
     def ddl(self, schema: str) -> str:
         return _DDL.format(schema=schema)
 
-    def ignores(self, batch: Batch) -> bool:
-        """Every event is a leaf."""
-        return not batch
+    def takes(self, stored: Stored) -> bool:  # noqa: ARG002 - every event is a leaf
+        return True
 
     async def apply(self, cursor: AsyncCursor[Any], schema: str, batch: Batch) -> None:
         size = await tree_size(cursor, schema)
@@ -199,7 +198,7 @@ projection = AuditLog()
 
 
 def _entry_rows(batch: Batch, leaves: Sequence[bytes]) -> tuple[Packed, ...]:
-    metadata = [event.metadata for event in batch]
+    metadata = [event.metadata for event in batch if isinstance(event, Recorded)]
     return (
         a_int8(event.position for event in batch),
         a_uuid(event.event_id for event in batch),

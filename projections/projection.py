@@ -13,13 +13,13 @@ import msgspec
 from psycopg import AsyncCursor
 
 import projections
-from domain.shared import E, Event, Recorded
+from domain.shared import E, Event, Recorded, Stored
 from projections import columns as table
 from projections.columns import Column
 from projections.packing import a_uuid, array_type, column
 
-Batch = Sequence[Recorded[Event]]
-"""Events in position order, without a hole."""
+Batch = Sequence[Stored]
+"""Events in position order, without a hole; those that the projection takes come opened, as Recorded."""
 
 
 @runtime_checkable
@@ -44,8 +44,8 @@ class Projection(Protocol):
         """The statements that make its tables in `schema`; `create index ...;` may be run when they are full."""
         ...
 
-    def ignores(self, batch: Batch) -> bool:
-        """Whether nothing would be written for it."""
+    def takes(self, stored: Stored) -> bool:
+        """Whether the event may be its business; told from the topic's noun, so that no version of one is missed."""
         ...
 
     async def apply(self, cursor: AsyncCursor[Any], schema: str, batch: Batch) -> None:
@@ -129,6 +129,7 @@ class Fold(Generic[V]):
         self._fold: Callable[[V | None, Recorded[Any]], V | None] = fold
         self._key: Callable[[Recorded[Any]], UUID] = key
         self._takes = _events_of(fold)
+        self._nouns = {event.TOPIC.partition(".")[0] for event in self._takes}
         self._encode = msgspec.json.Encoder(order="deterministic").encode
         self._decode = msgspec.json.Decoder(view).decode
 
@@ -146,13 +147,13 @@ class Fold(Generic[V]):
             view = self._after(view, [recorded] if isinstance(recorded.event, self._takes) else ())
             yield view
 
-    def ignores(self, batch: Batch) -> bool:
-        return not any(isinstance(recorded.event, self._takes) for recorded in batch)
+    def takes(self, stored: Stored) -> bool:
+        return stored.topic.partition(".")[0] in self._nouns
 
     async def apply(self, cursor: AsyncCursor[Any], schema: str, batch: Batch) -> None:
         touched: dict[UUID, list[Recorded[Any]]] = {}
         for recorded in batch:
-            if isinstance(recorded.event, self._takes):
+            if isinstance(recorded, Recorded) and isinstance(recorded.event, self._takes):
                 touched.setdefault(self._key(recorded), []).append(recorded)
         if not touched:
             return

@@ -40,8 +40,8 @@ class Tally:
     def ddl(self, schema):
         return f"create table {schema}.tally (stream_id uuid primary key, seen int not null, last bigint not null)"
 
-    def ignores(self, batch):
-        return not batch
+    def takes(self, stored):
+        return True
 
     async def apply(self, cursor, schema, batch):
         for recorded in batch:

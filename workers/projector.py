@@ -69,7 +69,7 @@ class Projector:
                 batch = await coming
                 coming = asyncio.create_task(self._next(batch[-1].position))
                 patience = time.monotonic() + IDLE
-                while self._projection.ignores(batch) and len(batch) < BATCH:
+                while len(batch) < BATCH and not any(map(self._projection.takes, batch)):
                     await asyncio.wait([coming], timeout=max(0.0, patience - time.monotonic()))
                     if not coming.done():
                         break
@@ -81,7 +81,7 @@ class Projector:
             await end(coming)
 
     async def _next(self, position: int) -> Batch:
-        return await self._log.open(await self._feed.after(position, BATCH))
+        return await self._log.opened(await self._feed.after(position, BATCH), self._projection.takes)
 
     async def _crawl(self, connection: Connection) -> None:
         """One event at a time from the store, as far as the batch that failed; the one that fails is tried for ever."""
@@ -90,7 +90,7 @@ class Projector:
             pause = self._pause
             while at.position < stored.position:
                 try:
-                    batch = await self._log.open([stored])
+                    batch = await self._log.opened([stored], self._projection.takes)
                     at = await checkpoint.advance(connection, self._projection, PLACE, at, batch)
                 except (*UNREACHABLE, EpochMismatch, Moved):
                     raise

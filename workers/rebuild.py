@@ -8,6 +8,7 @@ import structlog
 from msgspec import Struct
 from psycopg import errors
 
+from domain.shared import Stored
 from infrastructure.event_log import EventLog
 from infrastructure.postgres import connect
 from infrastructure.role import Connection
@@ -159,10 +160,10 @@ async def _build(
     connection: Connection, events: EventLog, projection: Projection, at: Checkpoint, up_to: int, told: Told
 ) -> Checkpoint:
     """Go on to exactly `up_to`; the next batch is read and decoded while this one is written."""
-    coming = asyncio.create_task(_read(events, at.position, up_to))
+    coming = asyncio.create_task(_read(events, at.position, up_to, projection.takes))
     try:
         while batch := await coming:
-            coming = asyncio.create_task(_read(events, batch[-1].position, up_to))
+            coming = asyncio.create_task(_read(events, batch[-1].position, up_to, projection.takes))
             at = await checkpoint.advance(connection, projection, NEXT, at, batch)
             told(at.position, up_to)
         return at
@@ -170,8 +171,10 @@ async def _build(
         await end(coming)
 
 
-async def _read(events: EventLog, after: int, up_to: int) -> Batch:
-    return await events.open(await events.read(after, min(BATCH, up_to - after))) if after < up_to else []
+async def _read(events: EventLog, after: int, up_to: int, takes: Callable[[Stored], bool]) -> Batch:
+    if after >= up_to:
+        return []
+    return await events.opened(await events.read(after, min(BATCH, up_to - after)), takes)
 
 
 async def _snapshot(

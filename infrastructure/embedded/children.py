@@ -62,18 +62,23 @@ class Child:
     def start(self, command: Sequence[str | Path], env: Mapping[str, str], **who: Any) -> None:
         """`who`: user, group, extra_groups, cwd and umask as subprocess.Popen takes them."""
         parent = os.getpid()
-        with self._output() as output:
+        with self._output() as output, _signals_held() as before:
+
+            def prepare() -> None:
+                signal.pthread_sigmask(signal.SIG_SETMASK, before)
+                die_with_parent(self._stop_signal, parent)
+
             self._process = subprocess.Popen(
                 [str(part) for part in command],
                 env=dict(env),
-                preexec_fn=lambda: die_with_parent(self._stop_signal, parent),  # noqa: PLW1509
+                preexec_fn=prepare,  # noqa: PLW1509
                 start_new_session=True,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
                 **who,
             )
-        self._note.write_text(f"{self.pid} {_seen(self.pid).started} {int(self._stop_signal)}")
+            self._note.write_text(f"{self.pid} {_seen(self.pid).started} {int(self._stop_signal)}")
 
     def died(self) -> bool:
         """Whether it ended. It is not reaped here, so the number of its group cannot be given to others."""
@@ -118,6 +123,19 @@ class Child:
             self._log.replace(self._log.with_suffix(".1.log"))
         with self._log.open("ab") as output:
             yield output
+
+
+@contextlib.contextmanager
+def _signals_held() -> Generator[set[int]]:
+    """Signals that ask us to end come after the block; yields the mask of before.
+
+    What a handler raises while Python forks is swallowed, and a child that is not noted yet would never be ended.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM, signal.SIGHUP))
+    try:
+        yield set(before)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 class _Seen(NamedTuple):
