@@ -8,7 +8,7 @@ import socket
 from importlib import import_module
 from typing import Any
 
-from granian.constants import HTTPModes, Interfaces, Loops
+from granian.constants import HTTPModes, Interfaces, Loops, RuntimeModes
 from granian.http import HTTP1Settings
 from granian.log import LogLevels
 from granian.server.mp import MPServer
@@ -52,6 +52,7 @@ def serve(settings: Settings) -> None:
         http=HTTPModes.http1,  # `auto` never times a silent connection out
         http1_settings=HTTP1Settings(header_read_timeout=10_000, max_buffer_size=65_536),
         loop=Loops.uvloop,
+        runtime_mode=RuntimeModes.mt,  # bodies and answers travel beside the loop
         workers=settings.http_workers,
         backpressure=8192,  # counts idle connections too: the default stops serving behind 1,024
         respawn_failed_workers=True,

@@ -89,7 +89,8 @@ def machine() -> Generator[Machine]:
     """Runs until the block ends; nothing of it is in shared memory, where fsync costs nothing."""
     with tempfile.TemporaryDirectory(prefix="chancery-bench-", dir=_disk()) as place:
         Path(place).chmod(0o711)
-        stack = Stack(Settings(port=free_port("127.0.0.1", 0)), Path(place) / "data")
+        settings = Settings(port=free_port("127.0.0.1", 0), log_format="json")  # as in production
+        stack = Stack(settings, Path(place) / "data")
         servers = stack.start()
         try:
             yield Machine(stack, stack.complete(servers))
