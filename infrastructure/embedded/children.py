@@ -160,22 +160,29 @@ def processes() -> Iterator[int]:
     return (int(entry.name) for entry in Path("/proc").glob("[0-9]*"))
 
 
-def end_orphans(run: Path, patience: float = 10.0) -> list[str]:
-    """End what a killed `up` has left behind, group by group; returns the names. Call only under the lock."""
-    ended = []
-    for note in run.glob("*.pid"):
-        leader, started, stop_signal = (int(word) for word in note.read_text().split() or (0, 0, 0))
-        group = _group(leader, started)
-        if group:
-            ended.append(note.stem)
-            for pid in group:
-                end(pid, stop_signal)
-            wait_until(lambda: not _group(leader, started), patience)  # noqa: B023
-            for pid in _group(leader, started):
-                end(pid, signal.SIGKILL)
-            wait_until(lambda: not _group(leader, started), patience)  # noqa: B023
+def end_orphans(run: Path, patience: float = 3.0) -> list[str]:
+    """End what a killed `up` has left behind, group by group; returns the names. Call only under the lock.
+
+    Whatever holds data here is made to be killed, so nobody waits long for what does not end when asked.
+    """
+    notes = {
+        note: [int(word) for word in note.read_text().split() or (0, 0, 0)] for note in run.glob("*.pid")
+    }
+    left = {note: said for note, said in notes.items() if _group(*said[:2])}
+    for leader, started, stop_signal in left.values():
+        for pid in _group(leader, started):
+            end(pid, stop_signal)
+
+    def alive() -> list[int]:
+        return [pid for leader, started, _ in left.values() for pid in _group(leader, started)]
+
+    if not wait_until(lambda: not alive(), patience):
+        for pid in alive():
+            end(pid, signal.SIGKILL)
+        wait_until(lambda: not alive(), 10.0)
+    for note in notes:
         note.unlink()
-    return ended
+    return [note.stem for note in left]
 
 
 def end(pid: int, signal_number: int) -> None:

@@ -77,7 +77,7 @@ def _missing(url: str, wanted: set[int]) -> str:
         with psycopg.connect(url, connect_timeout=5) as connection:
             done = {number for (number,) in connection.execute("select number from migrations")}
     except psycopg.OperationalError as error:
-        return str(error).strip()
+        return str(error).strip().partition("\n")[0]
     except (psycopg.errors.UndefinedTable, psycopg.errors.InsufficientPrivilege):
         return "every migration"
     return ", ".join(f"migration {number}" for number in sorted(wanted - done))
