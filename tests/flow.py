@@ -19,6 +19,7 @@ from infrastructure.positions import Positions
 from infrastructure.postgres import connect, open_pool
 from infrastructure.tasks import end
 from tests import servers
+from tests.waiting import met, until
 from workers.feed import Feed
 from workers.projector import Projector
 from workers.relay import Relay
@@ -82,14 +83,18 @@ class Workers:
         self.tasks.remove(task)
         await end(task)
 
-    async def until(self, reached: Callable[[], Awaitable[object]], seconds: float = 15) -> None:
+    async def until(self, reached: Callable[[], object], seconds: float = 15) -> None:
         """Wait for a condition; a worker that died meanwhile is the test's failure."""
-        async with asyncio.timeout(seconds):
-            while not await reached():
-                for task in self.tasks:
-                    if task.done():
-                        await task
-                await asyncio.sleep(0.01)
+
+        async def reached_with_all_alive() -> bool:
+            if await met(reached):
+                return True
+            for task in self.tasks:
+                if task.done():
+                    await task
+            return False
+
+        await until(reached_with_all_alive, seconds)
 
     async def one(self, query: str, *parameters: object):
         return await (await self.connection.execute(query, parameters)).fetchone()

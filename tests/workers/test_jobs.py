@@ -24,6 +24,7 @@ from infrastructure.tasks import end as end_tasks
 from infrastructure.unbound import id_of_time
 from tests.people import append
 from tests.serving import settings
+from tests.waiting import until
 from workers import jobs, operations, sweeper
 from workers.sweeper import Sweeper
 
@@ -90,12 +91,6 @@ def states(owner_dsn, kind="test.%") -> list:
     with psycopg.connect(owner_dsn) as owner:
         query = "select state, attempt from operations where kind like %s order by made_at, id"
         return owner.execute(query, (kind,)).fetchall()
-
-
-async def until(condition, seconds=30) -> None:
-    async with asyncio.timeout(seconds):
-        while not condition():  # noqa: ASYNC110 - another process makes it true
-            await asyncio.sleep(0.02)
 
 
 def attempts(folder) -> set:

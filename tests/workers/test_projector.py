@@ -312,7 +312,7 @@ async def test_a_bell_rings_for_each_batch(flow, dsn):
     async def heard(_: object) -> None:
         rung.set()
 
-    await flow.until(lambda: asyncio.sleep(0, flow.nats.connected))
+    await flow.until(lambda: flow.nats.connected)
     await flow.nats.client.subscribe(projected("tally"), cb=heard)
     await flow.nats.client.flush()
     flow.projector(Tally())

@@ -24,6 +24,7 @@ from infrastructure.postgres import connect
 from infrastructure.tasks import end
 from tests.people import append
 from tests.serving import settings
+from tests.waiting import until
 from workers import reactor as reactors
 from workers.feed import Feed
 from workers.reactor import Reactor
@@ -70,12 +71,6 @@ async def checkpoint(system) -> int:
     return row[0] if row else 0
 
 
-async def until(condition, seconds=20) -> None:
-    async with asyncio.timeout(seconds):
-        while not await condition():  # noqa: ASYNC110 - the database tells it
-            await asyncio.sleep(0.01)
-
-
 async def signed(system, event=SIGNED) -> UUID:
     contract_id = new_id()
     await append(system.execute._store, contract_id, event)
@@ -95,7 +90,7 @@ async def settled(system) -> bool:
 async def test_a_signed_contract_tells_its_account_manager(system):
     await signed(system)
     async with at_work(system):
-        await until(lambda: settled(system))
+        await until(lambda: settled(system), 20)
     (message,) = await told(system)
     assert message == MessageSent(
         dialog_id=dialog_id(SYSTEM, DRAFTER),
@@ -108,10 +103,10 @@ async def test_a_signed_contract_tells_its_account_manager(system):
 async def test_two_at_once_and_one_after_them_tell_it_once(system):
     await signed(system)
     async with at_work(system), at_work(system):
-        await until(lambda: settled(system))
+        await until(lambda: settled(system), 20)
     async with at_work(system):
         await signed(system)
-        await until(lambda: settled(system))
+        await until(lambda: settled(system), 20)
     assert len(await told(system)) == 2
 
 
@@ -124,7 +119,7 @@ async def test_a_crash_before_the_checkpoint_repeats_nothing(system):
             await reactor(system).react(connection, recorded)
     assert (await checkpoint(system), len(await told(system))) == (0, 1)
     async with at_work(system):
-        await until(lambda: settled(system))
+        await until(lambda: settled(system), 20)
     assert len(await told(system)) == 1
 
 
@@ -145,9 +140,9 @@ async def test_a_reaction_that_fails_stops_there_says_so_and_goes_on_later(syste
         return row and row[0] and "no ink" in row[0]
 
     async with at_work(system):
-        await until(stopped)
+        await until(stopped, 20)
         assert await told(system) == []
-        await until(lambda: settled(system))
+        await until(lambda: settled(system), 20)
     assert await one(system, "select failure from projections where name = 'reactor'") == (None,)
     assert len(await told(system)) == 1
 
