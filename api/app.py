@@ -8,7 +8,8 @@ from litestar import Litestar, Router
 
 from api import outages, root
 from api.arrival import Receive, Scope, Send
-from api.auth import Authenticate, InvalidBearerToken, MissingBearerToken
+from api.auth import InvalidBearerToken, MissingBearerToken, lane
+from api.bearer import Bearer
 from api.body import BodyRequest, StrictBody
 from api.commands import contract as contract_commands
 from api.commands import file as file_commands
@@ -55,7 +56,11 @@ __all__ = ["build_app", "create_app", "outages"]
 
 def create_app(system: System) -> Litestar:
     """Every route, wired by hand, read top to bottom."""
-    auth = Authenticate(system.tokens, system.callers, InvalidToken)
+    bearer = Bearer(system.tokens, system.callers, InvalidToken)
+    ways = (bearer,)
+    for_command, for_query = lane(*ways, fresh=False), lane(*ways, fresh=True)
+    own_command = lane(*ways, fresh=False, people_only=True)
+    own_query = lane(*ways, fresh=True, people_only=True)
     refs = Refs(system.claims)
     commands = Router(
         "/",
@@ -66,10 +71,13 @@ def create_app(system: System) -> Litestar:
             user_commands.routes(system.users),
             grant_commands.routes(system.grants),
             permission_commands.routes(system.modules),
-            me_commands.routes(system.users),
-            *message_commands.routes(system.dialogs),
         ],
-        before_request=auth.for_command,
+        before_request=for_command,
+    )
+    own_commands = Router(
+        "/",
+        route_handlers=[me_commands.routes(system.users), *message_commands.routes(system.dialogs)],
+        before_request=own_command,
     )
     pages = Lists(system.pool, lambda name: system.positions.known.get(name, 0), system.reached)
     queries = Router(
@@ -93,6 +101,15 @@ def create_app(system: System) -> Litestar:
             ),
             user_queries.routes(_records(system, USERS, user_queries.UserSight(clock)), pages, clock),
             grant_queries.routes(_records(system, GRANTS, grant_queries.GrantSight(clock)), pages, clock),
+            permission_queries.routes(system.permissions, system.rights, system),
+            audit_queries.routes(system, pages, clock),
+        ],
+        before_request=for_query,
+    )
+    own_queries = Router(
+        "/",
+        route_handlers=[
+            user_queries.own_routes(_records(system, USERS, user_queries.UserSight(clock))),
             *message_queries.routes(
                 _records(system, MESSAGES, message_queries.MessageSight()),
                 system.records["dialog"],
@@ -100,19 +117,19 @@ def create_app(system: System) -> Litestar:
                 system.pool,
                 system,
             ),
-            permission_queries.routes(system.permissions, system.rights, system),
             session_queries.routes(pages, system.accounts),
-            audit_queries.routes(system, pages, clock),
         ],
-        before_request=auth.for_query,
+        before_request=own_query,
     )
     api = Router(
         "/api/v1",
         route_handlers=[
-            *session_commands.routes(system.sessions, auth, me_commands.registration(system.users)),
+            *session_commands.routes(system.sessions, own_command, me_commands.registration(system.users)),
             audit_queries.open_routes(system),
             commands,
+            own_commands,
             queries,
+            own_queries,
         ],
         dto=StrictBody,
         return_dto=None,

@@ -1,15 +1,13 @@
-"""Who is asking: a bearer token becomes a caller, before anything else of the request is looked at."""
+"""Who is asking: a credential becomes a caller, before anything else of the request is looked at."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Protocol
-from uuid import UUID
 
 from litestar import Request
-from msgspec import Struct
 
 from api.declared import refuse_unknown_query
 from api.problems import Problem
-from application.access import Caller, PasswordChangeRequired, SessionEnded
+from application.access import Caller, PasswordChangeRequired
 from domain.shared import Origin
 
 
@@ -31,63 +29,61 @@ class InvalidBearerToken(Problem):
         super().__init__(headers={"www-authenticate": 'Bearer error="invalid_token"'})
 
 
-class AccessToken(Struct, frozen=True, kw_only=True):
-    """What a verified token says."""
+class NoPerson(Problem):
+    """This is for signed-in people; an API client has no account, no sessions and no dialogs of its own."""
 
-    user_id: UUID
-    session_id: UUID
+    code, status = "people_only", 403
 
 
-class Tokens(Protocol):
-    def verify(self, token: str) -> Any:
-        """Raises InvalidToken."""
+class TwoCredentials(Problem):
+    """One request, one credential: nobody acts on behalf of somebody else here."""
+
+    code, status = "credentials.ambiguous", 400
+
+
+class Way(Protocol):
+    """One kind of credential: own tokens, cookies, an API client's key, the service's secret."""
+
+    def offered(self, headers: Mapping[bytes, bytes]) -> bool:
+        """Whether the request carries this kind, good or bad."""
         ...
 
+    async def caller(self, request: Request[Any, Any, Any], *, fresh: bool) -> Caller:
+        """Who asks by it: as the guards know him now, or unless `fresh` as memory has him.
 
-class Callers(Protocol):
-    async def of_session(self, session_id: UUID, user_id: UUID, *, fresh: bool) -> Caller: ...
+        Raises Problem or AccessError when it is no good.
+        """
+        ...
 
 
 Lane = Callable[[Request[Any, Any, Any]], Awaitable[None]]
 
 
-class Authenticate:
-    """Puts the caller into the scope; commands take him from memory, since append judges his session again.
+def lane(*ways: Way, fresh: bool, people_only: bool = False) -> Lane:
+    """Puts the caller into the scope, then judges the query string.
 
-    The lanes are plain functions: Litestar copies what stands in `before_request`, a bound object whole.
+    Commands take him from memory (`fresh=False`), since append judges his session again. A plain function: Litestar
+    copies what stands in `before_request`, a bound object whole.
     """
 
-    def __init__(self, tokens: Tokens, callers: Callers, invalid: type[Exception]) -> None:
-        async def caller(request: Request[Any, Any, Any], *, fresh: bool) -> Caller:
-            token = _bearer(request.scope["h"].get(b"authorization"))  # type: ignore[typeddict-item]
-            try:
-                said = tokens.verify(token)
-                found = await callers.of_session(said.session_id, said.user_id, fresh=fresh)
-                if found.must_change_password and not fresh:  # memory alone must not refuse
-                    found = await callers.of_session(said.session_id, said.user_id, fresh=True)
-            except (invalid, SessionEnded):
-                raise InvalidBearerToken from None
-            if found.must_change_password and not _allowed_before_change(request):
-                raise PasswordChangeRequired("Change your temporary password first: POST /me/password.")
-            return found
+    async def enter(request: Request[Any, Any, Any]) -> None:
+        scope: Any = request.scope
+        offered = [way for way in ways if way.offered(scope["h"])]
+        if not offered:
+            raise MissingBearerToken
+        if len(offered) > 1:
+            raise TwoCredentials
+        caller = await offered[0].caller(request, fresh=fresh)
+        if caller.must_change_password and not fresh:  # memory alone must not refuse
+            caller = await offered[0].caller(request, fresh=True)
+        if caller.must_change_password and not _allowed_before_change(request):
+            raise PasswordChangeRequired("Change your temporary password first: POST /me/password.")
+        if people_only and caller.actor.kind != "user":
+            raise NoPerson
+        scope["caller"] = caller
+        refuse_unknown_query(request)
 
-        async def for_command(request: Request[Any, Any, Any]) -> None:
-            request.scope["caller"] = await caller(request, fresh=False)  # type: ignore[typeddict-unknown-key]
-            refuse_unknown_query(request)
-
-        async def for_query(request: Request[Any, Any, Any]) -> None:
-            request.scope["caller"] = await caller(request, fresh=True)  # type: ignore[typeddict-unknown-key]
-            refuse_unknown_query(request)
-
-        self.for_command: Lane = for_command
-        self.for_query: Lane = for_query
-
-
-def _bearer(authorization: bytes | None) -> str:
-    scheme, _, token = (authorization or b"").decode("latin-1").partition(" ")
-    if scheme.lower() != "bearer":
-        raise MissingBearerToken
-    return token
+    return enter
 
 
 def caller_of(request: Request[Any, Any, Any]) -> Caller:

@@ -11,7 +11,7 @@ from msgspec import UNSET, Struct, UnsetType
 from api import answers
 from api.answers import Answer, Receipt
 from api.asking import Asked, answered, context
-from api.auth import Authenticate, origin_of
+from api.auth import Lane, origin_of
 from api.declared import refuse_unknown_query
 from api.fields import Body, Nothing, Password, Secret
 from api.openapi import problems
@@ -48,7 +48,7 @@ class TokenPair(Struct, frozen=True, kw_only=True):
     refresh_token: str | UnsetType = UNSET
 
 
-def routes(sessions: Sessions, auth: Authenticate, registration: HTTPRouteHandler) -> list[Router]:
+def routes(sessions: Sessions, people: Lane, registration: HTTPRouteHandler) -> list[Router]:
     async def anybody(request: Request[Any, Any, Any]) -> None:
         refuse_unknown_query(request)
 
@@ -100,7 +100,7 @@ def routes(sessions: Sessions, auth: Authenticate, registration: HTTPRouteHandle
         Router(
             "/auth",
             route_handlers=[step_up, sign_out, close_session],
-            before_request=auth.for_command,
+            before_request=people,
             tags=["Authentication"],
         ),
     ]
