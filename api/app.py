@@ -33,12 +33,14 @@ from api.queries import grant as grant_queries
 from api.queries import message as message_queries
 from api.queries import organisation as organisation_queries
 from api.queries import permission as permission_queries
+from api.queries import reference as reference_queries
 from api.queries import session as session_queries
 from api.queries import user as user_queries
 from api.queries.past import Past
 from api.queries.records import Records, Sight
 from api.refs import Refs
-from infrastructure.bootstrap import System, clock, first_admin, running
+from infrastructure.bootstrap import System, clock, running
+from infrastructure.first_start import first_start
 from infrastructure.logging import configure
 from infrastructure.migrations import wait_until_migrated
 from infrastructure.settings import Settings, load
@@ -102,6 +104,7 @@ def create_app(system: System) -> Litestar:
             user_queries.routes(_records(system, USERS, user_queries.UserSight(clock)), pages, clock),
             grant_queries.routes(_records(system, GRANTS, grant_queries.GrantSight(clock)), pages, clock),
             permission_queries.routes(system.permissions, system.rights, system),
+            reference_queries.routes(pages),
             audit_queries.routes(system, pages, clock),
         ],
         before_request=for_query,
@@ -187,7 +190,7 @@ class Served:
 @asynccontextmanager
 async def serving(settings: Settings) -> AsyncGenerator[Edge]:
     async with running(settings) as system:
-        await first_admin(system)
+        await first_start(system)
         yield edge_of(system)
 
 

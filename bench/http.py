@@ -19,8 +19,8 @@ from bench.figures import Figure, Sample, figure
 from bench.load import Plan
 from bench.machine import Machine, Meter
 from domain.organisation.events import Identifiers
-from infrastructure.bootstrap import ensure_admin
 from infrastructure.embedded.children import Child, die_with_parent
+from infrastructure.first_start import start
 from infrastructure.migrations import apply
 
 PART = "http"
@@ -60,7 +60,7 @@ def run(machine: Machine) -> list[Figure]:
 def served(machine: Machine) -> Generator[tuple[Child, httpx.Client]]:
     """`chancery serve` and the first admin, signed in."""
     apply(machine.settings)
-    asyncio.run(ensure_admin(machine.settings))
+    asyncio.run(start(machine.settings))
     settings = machine.settings
     with machine.program("serve") as serve, httpx.Client(base_url=settings.base_url) as client:
         try:

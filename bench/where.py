@@ -18,7 +18,7 @@ from rich.table import Table
 from api.app import serving
 from bench.companies import body, companies
 from bench.machine import Machine, cpu
-from infrastructure.bootstrap import ensure_admin
+from infrastructure.first_start import start
 from infrastructure.logging import configure
 from infrastructure.migrations import apply
 
@@ -35,7 +35,7 @@ Ask = Callable[[], Awaitable[int]]
 def run(machine: Machine) -> None:
     """Prints a table of its own."""
     apply(machine.settings)
-    asyncio.run(ensure_admin(machine.settings))
+    asyncio.run(start(machine.settings))
     with Path("/dev/null").open("w") as nowhere, redirect_stderr(nowhere):
         configure(machine.settings.log_format)  # a line for each request is part of the cost
         uvloop.run(_run(machine))

@@ -2,17 +2,14 @@
 
 import asyncio
 import gc
-import os
 import secrets
-import signal
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-import structlog
 from psycopg_pool import AsyncConnectionPool
 
 from application.contract import Contracts
@@ -24,6 +21,7 @@ from application.message import Dialogs
 from application.module import Modules
 from application.organisation import Organisations
 from application.password import PasswordPolicy
+from application.reference import References
 from application.session import Sessions
 from application.user import Admission, Users
 from domain.file import content
@@ -46,13 +44,11 @@ from infrastructure.postgres import GroupRead, open_pool
 from infrastructure.refresh import RefreshTokens
 from infrastructure.settings import Settings
 from infrastructure.sniff import Sniffer
-from infrastructure.tasks import end
+from infrastructure.tasks import end, watched
 from infrastructure.tokens import Tokens
 from infrastructure.unbound import UnboundFiles, id_of_time
 from infrastructure.writer import Writer
 from projections.projection import Fold, discover
-
-_log = structlog.get_logger("bootstrap")
 
 
 def clock() -> datetime:
@@ -79,6 +75,7 @@ class System:
     file_upkeep: FileUpkeep
     objects: ObjectStore
     organisations: Organisations
+    references: References
     grants: Grants
     modules: Modules
     permissions: Permissions
@@ -168,6 +165,7 @@ async def running(
         contracts=Contracts(execute, store, callers, claims, new_id),
         dialogs=Dialogs(execute, store, claims, files, new_id),
         organisations=Organisations(execute, claims, new_id),
+        references=References(execute),
         grants=Grants(execute, claims, rights, clock),
         modules=Modules(execute),
         permissions=permissions,
@@ -216,7 +214,7 @@ async def running(
         **{f"read {name}": read.run for name, read in records.items()},
     }
     async with nats:
-        running_tasks = [_watched(name, run, system.failed) for name, run in tasks.items()]
+        running_tasks = [watched(name, run, system.failed) for name, run in tasks.items()]
         gc.collect()
         gc.freeze()
         gc.set_threshold(50_000, 20, 100)
@@ -227,24 +225,6 @@ async def running(
             passwords.close()
             objects.close()
             await pool.close()
-
-
-def _watched(name: str, run: Callable[[], Awaitable[Any]], failed: list[str]) -> asyncio.Task[Any]:
-    """A background task whose death turns readiness red and ends the process."""
-
-    async def body() -> None:
-        await run()
-
-    def ended(task: asyncio.Task[Any]) -> None:
-        if task.cancelled():
-            return
-        failed.append(name)
-        _log.critical("a background task died", task=name, exc_info=task.exception())
-        os.kill(os.getpid(), signal.SIGTERM)
-
-    task = asyncio.create_task(body(), name=name)
-    task.add_done_callback(ended)
-    return task
 
 
 def _bell(nats: Nats, positions: Positions) -> Callable[[int], None]:
@@ -258,18 +238,3 @@ def _bell(nats: Nats, positions: Positions) -> Callable[[int], None]:
             task.add_done_callback(ringing.discard)
 
     return ring
-
-
-async def first_admin(system: System) -> None:
-    """Make the first administrator, once and for ever, if the settings name a password."""
-    if system.settings.admin_password:
-        passwords = Passwords()
-        password_hash = await passwords.hash(system.settings.admin_password)
-        passwords.close()
-        await system.users.ensure_admin(system.settings.admin_email, password_hash)
-
-
-async def ensure_admin(settings: Settings) -> None:
-    """The same without an API."""
-    async with running(settings) as system:
-        await first_admin(system)

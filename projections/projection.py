@@ -100,11 +100,58 @@ _FIXED = {
 }
 
 
+class Rows(Generic[V]):
+    """A read model's table, a row per record: made, and written many rows at once."""
+
+    def __init__(self, *, name: str, version: int, view: type[V], columns: Mapping[str, Column]) -> None:
+        self.name = name
+        self.version = version
+        self.tables = (name,)
+        self.view = view
+        self.columns = columns
+        self._encode = msgspec.json.Encoder(order="deterministic").encode
+
+    def ddl(self, schema: str) -> str:
+        return table.ddl(schema, self.name, self.columns)
+
+    async def keep(self, cursor: AsyncCursor[Any], schema: str, views: Sequence[V]) -> None:
+        """Write these records, new or known."""
+        place = f'"{schema}"."{self.name}"'.encode()
+        await cursor.execute(self._upsert.replace(b"@", place, 1), self._rows(views), prepare=True)
+
+    async def remove(self, cursor: AsyncCursor[Any], schema: str, ids: Sequence[UUID]) -> None:
+        place = f'"{schema}"."{self.name}"'
+        await cursor.execute(f"delete from {place} where id = any(%b::uuid[])".encode(), [a_uuid(ids)])
+
+    @cached_property
+    def _types(self) -> dict[str, str]:
+        return {**_FIXED, **table.physical(self.columns)}
+
+    @cached_property
+    def _upsert(self) -> bytes:
+        names = [f'"{name}"' for name in self._types]
+        arrays = ", ".join(f"%b::{array_type(sql)}" for sql in self._types.values())
+        casts = ", ".join(f"u.{name}::{sql}" for name, sql in zip(names, self._types.values(), strict=True))
+        changed = ", ".join(f"{name} = excluded.{name}" for name in names if name != '"id"')
+        return (
+            f"insert into @ ({', '.join(names)}) select {casts} from unnest({arrays}) as u({', '.join(names)})"
+            f" on conflict (id) do update set {changed}"
+        ).encode()
+
+    def _rows(self, views: Sequence[V]) -> list[bytes]:
+        fixed = [
+            (v.id, v.version, v.position, v.created_at, v.updated_at, v.archived, self._encode(v))
+            for v in views
+        ]
+        by_column = chain(zip(*fixed, strict=True), table.stored(self.columns, views))
+        return [column(sql, values) for sql, values in zip(self._types.values(), by_column, strict=True)]
+
+
 def stream_of(recorded: Recorded[Any]) -> UUID:
     return recorded.stream_id
 
 
-class Fold(Generic[V]):
+class Fold(Rows[V]):
     """A read model whose rows are pure folds: `view = fold(view, recorded)`, the row written as a whole.
 
     Which events it takes is what the annotation of `fold`'s second parameter names, `Recorded[Added | Changed]`. A
@@ -121,20 +168,12 @@ class Fold(Generic[V]):
         fold: Callable[[V | None, Recorded[E]], V | None],
         key: Callable[[Recorded[E]], UUID] = stream_of,
     ) -> None:
-        self.name = name
-        self.version = version
-        self.tables = (name,)
-        self.view = view
-        self.columns = columns
+        super().__init__(name=name, version=version, view=view, columns=columns)
         self._fold: Callable[[V | None, Recorded[Any]], V | None] = fold
         self._key: Callable[[Recorded[Any]], UUID] = key
         self._takes = _events_of(fold)
         self._nouns = {event.TOPIC.partition(".")[0] for event in self._takes}
-        self._encode = msgspec.json.Encoder(order="deterministic").encode
         self._decode = msgspec.json.Decoder(view).decode
-
-    def ddl(self, schema: str) -> str:
-        return table.ddl(schema, self.name, self.columns)
 
     def replay(self, events: Iterable[Recorded[Any]]) -> V | None:
         """The view after these events of one record: time travel, without the table."""
@@ -163,39 +202,14 @@ class Fold(Generic[V]):
         before = {key: self._decode(view) for key, view in await cursor.fetchall()}
         after = {key: self._after(before.get(key), events) for key, events in touched.items()}
         if kept := [view for view in after.values() if view is not None]:
-            await cursor.execute(
-                self._upsert.replace(b"@", place.encode(), 1), self._rows(kept), prepare=True
-            )
+            await self.keep(cursor, schema, kept)
         if gone := [key for key in before if after[key] is None]:
-            await cursor.execute(f"delete from {place} where id = any(%b::uuid[])".encode(), [a_uuid(gone)])
+            await self.remove(cursor, schema, gone)
 
     def _after(self, view: V | None, events: Iterable[Recorded[Any]]) -> V | None:
         for recorded in events:
             view = self._fold(view, recorded)
         return view
-
-    @cached_property
-    def _types(self) -> dict[str, str]:
-        return {**_FIXED, **table.physical(self.columns)}
-
-    @cached_property
-    def _upsert(self) -> bytes:
-        names = [f'"{name}"' for name in self._types]
-        arrays = ", ".join(f"%b::{array_type(sql)}" for sql in self._types.values())
-        casts = ", ".join(f"u.{name}::{sql}" for name, sql in zip(names, self._types.values(), strict=True))
-        changed = ", ".join(f"{name} = excluded.{name}" for name in names if name != '"id"')
-        return (
-            f"insert into @ ({', '.join(names)}) select {casts} from unnest({arrays}) as u({', '.join(names)})"
-            f" on conflict (id) do update set {changed}"
-        ).encode()
-
-    def _rows(self, views: Sequence[V]) -> list[bytes]:
-        fixed = [
-            (v.id, v.version, v.position, v.created_at, v.updated_at, v.archived, self._encode(v))
-            for v in views
-        ]
-        by_column = chain(zip(*fixed, strict=True), table.stored(self.columns, views))
-        return [column(sql, values) for sql, values in zip(self._types.values(), by_column, strict=True)]
 
 
 def _events_of(fold: Callable[..., Any]) -> tuple[type[Event], ...]:

@@ -11,7 +11,7 @@ import pytest
 from application.ports import Accepted, Attempt
 from domain.shared import SYSTEM, Actor, Command, DomainError, Event, Metadata, Rules
 from infrastructure.postgres import connect
-from projections.projection import Fold
+from projections.projection import Rows
 from tests.store import open_store
 from workers import checkpoint
 
@@ -21,9 +21,9 @@ Fact = tuple[UUID, Event]
 """What happened, and in which stream."""
 
 
-def given(what: Rules | Fold, *happened: Any) -> Any:
+def given(what: Rules | Rows, *happened: Any) -> Any:
     """Of a noun's rules: the events of one stream. Of a projection: facts, in the order of the log."""
-    return GivenFacts(what, happened) if isinstance(what, Fold) else GivenEvents(what, happened)
+    return GivenFacts(what, happened) if isinstance(what, Rows) else GivenEvents(what, happened)
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class When:
 class GivenFacts:
     """(await given(ORGANISATIONS, (one, added), (two, added)).delivered(dsn, times=2))[one].full_name"""
 
-    projection: Fold
+    projection: Rows
     facts: tuple[Fact, ...]
 
     async def delivered(self, dsn: str, *, times: int = 1, batch: int = 500) -> dict[UUID, Any]:
