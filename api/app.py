@@ -44,7 +44,7 @@ from infrastructure.first_start import first_start
 from infrastructure.logging import configure
 from infrastructure.migrations import wait_until_migrated
 from infrastructure.settings import Settings, load
-from infrastructure.tokens import InvalidToken
+from infrastructure.strict_jwt import InvalidToken
 from projections.contract import CONTRACTS
 from projections.grant import GRANTS
 from projections.message import MESSAGES

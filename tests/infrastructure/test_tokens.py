@@ -18,7 +18,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from infrastructure import signing_keys
 from infrastructure.personal_data import Wrapping
 from infrastructure.signing_keys import KeyRing, public_jwk, thumbprint
-from infrastructure.tokens import InvalidToken, Tokens
+from infrastructure.strict_jwt import InvalidToken
+from infrastructure.tokens import Tokens
 from tests.waiting import until
 
 pytestmark = pytest.mark.anyio
