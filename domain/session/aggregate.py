@@ -59,6 +59,7 @@ def decide(session: Session, command: SessionCommand) -> tuple[SessionEvent, ...
                     method=command.method,
                     opened_at=command.now,
                     expires_at=command.expires_at,
+                    proved_at=command.proved_at,
                 ),
             )
         case Nothing(), _:

@@ -7,11 +7,14 @@ from domain.shared import Command
 
 
 class OpenSession(Command, frozen=True, kw_only=True):
+    """`proved_at`: when the password was; None: now."""
+
     now: datetime
     user_id: UUID
     transport: str
     method: str
     expires_at: datetime
+    proved_at: datetime | None = None
 
 
 class ProveSession(Command, frozen=True, kw_only=True):

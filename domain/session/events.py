@@ -7,7 +7,9 @@ from uuid import UUID
 from domain.shared import Event
 
 
-class SessionOpened(Event, frozen=True, kw_only=True):
+class SessionOpened(Event, frozen=True, kw_only=True, omit_defaults=True):
+    """`proved_at`: when the password was; None: as it was opened."""
+
     TOPIC: ClassVar[str] = "session.opened.v1"
 
     user_id: UUID
@@ -15,6 +17,7 @@ class SessionOpened(Event, frozen=True, kw_only=True):
     method: str
     opened_at: datetime
     expires_at: datetime
+    proved_at: datetime | None = None
 
 
 class SessionProved(Event, frozen=True, kw_only=True):

@@ -19,7 +19,7 @@ def guards(stream_id: UUID, event: SessionEvent) -> tuple[Guard, ...]:
             return (
                 shared.SessionOpened(
                     user_id=event.user_id,
-                    proved_at=event.opened_at,
+                    proved_at=event.proved_at or event.opened_at,
                     expires_at=event.expires_at,
                 ),
             )
