@@ -8,9 +8,12 @@ from litestar import Litestar, Router
 
 from api import outages, root
 from api.arrival import Receive, Scope, Send
-from api.auth import InvalidBearerToken, MissingBearerToken, lane
+from api.auth import InvalidBearerToken, MissingBearerToken, anybody, lane
 from api.bearer import Bearer
 from api.body import BodyRequest, StrictBody
+from api.client_key import REFUSALS, ClientKey
+from api.commands import api_client as api_client_commands
+from api.commands import contact as contact_commands
 from api.commands import contract as contract_commands
 from api.commands import file as file_commands
 from api.commands import grant as grant_commands
@@ -20,24 +23,31 @@ from api.commands import organisation as organisation_commands
 from api.commands import permission as permission_commands
 from api.commands import session as session_commands
 from api.commands import user as user_commands
+from api.cookies import Cookies
 from api.declared import check_routes, index_parameters
 from api.docs import documentation
 from api.edge import Edge
 from api.errors import on_error
 from api.lists import Lists
 from api.openapi import config
+from api.outages import IdentityProviderUnavailable
+from api.outside import OutsideTokens
+from api.queries import api_client as api_client_queries
 from api.queries import audit as audit_queries
+from api.queries import contact as contact_queries
 from api.queries import contract as contract_queries
 from api.queries import file as file_queries
 from api.queries import grant as grant_queries
 from api.queries import message as message_queries
 from api.queries import organisation as organisation_queries
+from api.queries import password as password_queries
 from api.queries import permission as permission_queries
 from api.queries import reference as reference_queries
 from api.queries import session as session_queries
 from api.queries import user as user_queries
 from api.queries.past import Past
 from api.queries.records import Records, Sight
+from api.rate_limits import Limits
 from api.refs import Refs
 from infrastructure.bootstrap import System, clock, running
 from infrastructure.first_start import first_start
@@ -45,6 +55,8 @@ from infrastructure.logging import configure
 from infrastructure.migrations import wait_until_migrated
 from infrastructure.settings import Settings, load
 from infrastructure.strict_jwt import InvalidToken
+from projections.api_client import API_CLIENTS
+from projections.contact import CONTACTS
 from projections.contract import CONTRACTS
 from projections.grant import GRANTS
 from projections.message import MESSAGES
@@ -58,19 +70,28 @@ __all__ = ["build_app", "create_app", "outages"]
 
 def create_app(system: System) -> Litestar:
     """Every route, wired by hand, read top to bottom."""
-    bearer = Bearer(system.tokens, system.callers, InvalidToken)
-    ways = (bearer,)
-    for_command, for_query = lane(*ways, fresh=False), lane(*ways, fresh=True)
-    own_command = lane(*ways, fresh=False, people_only=True)
-    own_query = lane(*ways, fresh=True, people_only=True)
-    refs = Refs(system.claims)
+    outside = OutsideTokens(system.issuers, system.sign_ins, system.callers)
+    bearer = Bearer(system.tokens, system.callers, InvalidToken, outside)
+    limits = Limits(
+        system.limiter,
+        people=system.settings.requests_per_minute,
+        strangers=system.settings.stranger_requests_per_minute,
+    )
+    ways = (bearer, ClientKey(system.known_clients, system.api_keys, limits))
+    for_command = lane(*ways, limits=limits, fresh=False)
+    for_query = lane(*ways, limits=limits, fresh=True)
+    own_command = lane(*ways, limits=limits, fresh=False, people_only=True)
+    own_query = lane(*ways, limits=limits, fresh=True, people_only=True)
+    refs, cookies = Refs(system.claims), Cookies(system.settings.base_url)
     commands = Router(
         "/",
         route_handlers=[
+            api_client_commands.routes(system.api_clients),
+            *contact_commands.routes(system.contacts),
             contract_commands.routes(system.contracts, refs),
             file_commands.routes(system.files),
             organisation_commands.routes(system.organisations),
-            user_commands.routes(system.users),
+            user_commands.routes(system.users, system.password_changes),
             grant_commands.routes(system.grants),
             permission_commands.routes(system.modules),
         ],
@@ -78,13 +99,31 @@ def create_app(system: System) -> Litestar:
     )
     own_commands = Router(
         "/",
-        route_handlers=[me_commands.routes(system.users), *message_commands.routes(system.dialogs)],
+        route_handlers=[
+            me_commands.routes(system.users, system.password_changes, cookies),
+            *message_commands.routes(system.dialogs),
+        ],
         before_request=own_command,
     )
     pages = Lists(system.pool, lambda name: system.positions.known.get(name, 0), system.reached)
+    api_clients = api_client_queries.WithUse(system.records[API_CLIENTS.name], system.known_clients)
     queries = Router(
         "/",
         route_handlers=[
+            api_client_queries.routes(
+                Records(
+                    api_clients, system, Past(system, API_CLIENTS), api_client_queries.ApiClientSight()
+                ),
+                api_clients,
+                pages,
+                clock,
+            ),
+            *contact_queries.routes(
+                _records(system, CONTACTS, contact_queries.ContactSight(clock)),
+                system.records["organisation"],
+                pages,
+                clock,
+            ),
             contract_queries.routes(
                 _records(system, CONTRACTS, contract_queries.ContractSight(clock)), pages, refs, clock
             ),
@@ -103,7 +142,7 @@ def create_app(system: System) -> Litestar:
             ),
             user_queries.routes(_records(system, USERS, user_queries.UserSight(clock)), pages, clock),
             grant_queries.routes(_records(system, GRANTS, grant_queries.GrantSight(clock)), pages, clock),
-            permission_queries.routes(system.permissions, system.rights, system),
+            permission_queries.routes(system.permissions, system.rights, system, system.pool, clock),
             reference_queries.routes(pages),
             audit_queries.routes(system, pages, clock),
         ],
@@ -127,7 +166,10 @@ def create_app(system: System) -> Litestar:
     api = Router(
         "/api/v1",
         route_handlers=[
-            *session_commands.routes(system.sessions, own_command, me_commands.registration(system.users)),
+            *session_commands.routes(
+                system.sessions, own_command, me_commands.registration(system.users), cookies
+            ),
+            password_queries.routes(system.password_policy, anybody),
             audit_queries.open_routes(system),
             commands,
             own_commands,
@@ -147,7 +189,7 @@ def create_app(system: System) -> Litestar:
                 ),
                 lambda: system.tokens.ring.jwks,
             ),
-            *documentation((MissingBearerToken, InvalidBearerToken)),
+            *documentation((MissingBearerToken, InvalidBearerToken, IdentityProviderUnavailable, *REFUSALS)),
         ],
         exception_handlers={Exception: on_error},
         openapi_config=config(root.VERSION, system.settings.root_path),
@@ -155,6 +197,7 @@ def create_app(system: System) -> Litestar:
         debug=False,
         pdb_on_exception=False,
     )
+    app.state.limits = limits
     index_parameters(app)
     check_routes(app)
     return app

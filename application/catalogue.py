@@ -11,7 +11,7 @@ from domain.shared import FieldError
 
 ACTIONS: Mapping[str, tuple[str, ...]] = {
     "audit": ("view", "export", "hold"),
-    "contact": ("erase",),
+    "contact": ("assign", "erase"),
     "contract": ("view", "create", "edit", "sign", "cancel", "amend", "archive", "pay", "invoice"),
     "department": ("view", "create", "edit", "archive"),
     "document": ("view", "create", "edit"),
@@ -47,7 +47,7 @@ SCOPES = ("global", "own", "department", "organisation")
 
 EVERYTHING = frozenset(f"{module}:{action}" for module, actions in ACTIONS.items() for action in actions)
 
-UNGRANTED = frozenset({"module:register"})
+UNGRANTED = frozenset({"api_client:edit", "api_client:view", "module:register"})
 """What administrators alone may do: it is in no catalogue, so nobody can be given it."""
 
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")

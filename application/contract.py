@@ -1,15 +1,16 @@
 """Contracts: draft, change, sign, amend, cancel, archive."""
 
+from collections.abc import Callable
 from typing import Any, ClassVar
 from uuid import UUID
 
-from msgspec import Struct, structs
+from msgspec import structs
 
 from application.access import Need, Resource, require
-from application.context import Context, DryRun
+from application.context import Context, DryRun, TooBusy
 from application.execute import Execute
-from application.organisation import of as of_organisation
-from application.ports import NOTHING_ELSE, Answer, Callers, Claims, ClaimTaken, EventStore, NewId, Reliance
+from application.party import Parties, Party
+from application.ports import Answer, Callers, ClaimTaken, EventStore, NewId, Reliance
 from domain.contract.aggregate import CONTRACT, Contract, Nothing
 from domain.contract.commands import (
     AmendContract,
@@ -21,11 +22,10 @@ from domain.contract.commands import (
     SignContract,
 )
 from domain.contract.refusals import CustomIdTaken
-from domain.organisation import aggregate as organisation
-from domain.organisation.guards import OPEN
 from domain.shared import DomainError, FieldError, Kind
 
 VIEW = "contract:view"
+PARTIES = {"organisation_id", "contact_id"}
 
 
 class OrganisationNotOpen(DomainError):
@@ -42,64 +42,65 @@ class ContactUnknown(DomainError):
     kind: ClassVar[Kind] = Kind.INVALID
 
 
-class Party(Struct, frozen=True, kw_only=True):
-    """The organisation a contract is, or is to be, made with; of one that is unknown nothing but the id."""
-
-    id: UUID
-    manager_id: UUID | None
-    resource: Resource
-
-
 class Contracts:
     """A contract lies in the scope `organisation/<its organisation>`, and its account manager's own."""
 
     def __init__(
-        self, execute: Execute, store: EventStore, callers: Callers, claims: Claims, new_id: NewId
+        self, execute: Execute, store: EventStore, callers: Callers, parties: Parties, new_id: NewId
     ) -> None:
         self._execute, self._store, self._callers = execute, store, callers
-        self._claims, self._new_id = claims, new_id
+        self._parties, self._new_id = parties, new_id
 
     async def draft(self, command: DraftContract, context: Context) -> Answer | DryRun:
-        """The drafter does not become responsible before he was allowed to: own/* asks who manages the organisation."""
-        party, actor = await self._party(command.organisation_id), context.caller.actor
+        """The drafter does not become responsible before he was allowed to: own/* asks who answers for the contact, or
+        else for the organisation.
+        """
+        party, actor = await self._parties.of(command.organisation_id), context.caller.actor
+        manager_id = await self._manager(party, command.contact_id)
         return await self._execute(
             CONTRACT,
             self._new_id(),
             structs.replace(
-                command,
-                drafted_by=actor.id if actor.kind == "user" else None,
-                organisation_manager_id=party.manager_id,
+                command, drafted_by=actor.id if actor.kind == "user" else None, manager_id=manager_id
             ),
             context,
             Need(right="contract:create"),
             new=True,
-            resource=lambda _: party.resource,
+            resource=lambda _: in_hand_of(party.id, manager_id),
             relies=lambda: self._with(party, command.contact_id),
             taken=_custom_id_taken,
         )
 
     async def change(self, contract_id: UUID, command: ChangeContract, context: Context) -> Answer | DryRun:
         """To move a contract to another organisation takes the right to edit it there, too."""
-        named = command.changes.get("organisation_id")
-        party = None if named is None else await self._party(UUID(named))
-        contact_id = command.changes.get("contact_id")
-        moved_to: Party | None = None
+        if command.changes.keys().isdisjoint(PARTIES):
+            return await self._on(contract_id, command, context, "contract:edit", taken=_custom_id_taken)
+        present = (await self._store.load(CONTRACT, contract_id, fresh=True)).state
+        organisation_id, contact_id = _parties(present, command.changes)
+        party = await self._parties.of(organisation_id)
+        manager_id = await self._manager(party, contact_id)
+        seen: Contract = present
 
         def about(contract: Contract) -> Resource:
-            nonlocal moved_to
-            moved_to = None if party is None or party.id == _organisation_id(contract) else party
+            nonlocal seen
+            seen = contract
             return of(contract)
 
         async def reliance() -> Reliance:
-            if moved_to is not None:
+            if _parties(seen, {}) == (party.id, contact_id):
+                return Reliance()
+            if _parties(seen, {}) != _parties(present, {}):
+                raise TooBusy
+            if party.id != _parties(seen, {})[0]:
                 caller = await self._callers.caller(context.caller)
-                require(caller, "contract:edit", self._execute.clock(), moved_to.resource)
-            return await self._with(moved_to, contact_id)
+                there = in_hand_of(party.id, party.manager_id)
+                require(caller, "contract:edit", self._execute.clock(), there)
+            return await self._with(party, contact_id)
 
         return await self._execute(
             CONTRACT,
             contract_id,
-            structs.replace(command, organisation_manager_id=None if party is None else party.manager_id),
+            structs.replace(command, manager_id=manager_id),
             context,
             Need(right="contract:edit", view=VIEW),
             resource=about,
@@ -130,43 +131,50 @@ class Contracts:
         right: str,
         *,
         step_up: bool = False,
+        taken: Callable[[ClaimTaken], DomainError] | None = None,
     ) -> Answer | DryRun:
         need = Need(right=right, view=VIEW, step_up=step_up)
-        return await self._execute(CONTRACT, contract_id, command, context, need, resource=of)
+        return await self._execute(CONTRACT, contract_id, command, context, need, resource=of, taken=taken)
 
-    async def _party(self, organisation_id: UUID) -> Party:
-        loaded = await self._store.load(organisation.ORGANISATION, organisation_id, fresh=True)
-        known = None if isinstance(loaded.state, organisation.Nothing) else loaded.state.details
-        return Party(
-            id=organisation_id,
-            manager_id=None if known is None else known.account_manager_id,
-            resource=of_organisation(organisation_id, loaded.state),
-        )
+    async def _manager(self, party: Party, contact_id: UUID | None) -> UUID | None:
+        """Who answers for the contact, else the organisation's account manager."""
+        responsible_id = None if contact_id is None else await self._parties.responsible_for(contact_id)
+        return responsible_id or party.manager_id
 
-    async def _with(self, party: Party | None, contact_id: Any) -> Reliance:
-        """No contact is on record yet, so none can be named. Raises OrganisationNotOpen, ContactUnknown."""
-        if contact_id is not None:
-            raise _wrong(ContactUnknown, "contact_id", "This contact is not one of the organisation's.")
-        if party is None:
-            return NOTHING_ELSE
-        if await self._claims.owner(OPEN, str(party.id)) is None:
+    async def _with(self, party: Party, contact_id: UUID | None) -> Reliance:
+        """Raises OrganisationNotOpen, ContactUnknown."""
+        opened = await self._parties.open(party)
+        if opened is None:
             raise _wrong(OrganisationNotOpen, "organisation_id", "No organisation with this id is open.")
-        return Reliance(require=((OPEN, str(party.id), party.id),))
+        if contact_id is None:
+            return opened
+        contact = await self._parties.contact_of(party.id, contact_id)
+        if contact is None:
+            raise _wrong(ContactUnknown, "contact_id", "This contact is not one of the organisation's.")
+        return Reliance(require=(*opened.require, contact))
 
 
 def of(contract: Contract) -> Resource:
     """The contract as scopes see it."""
     if isinstance(contract, Nothing):
         return Resource()
-    manager_id = contract.paper.account_manager_id
+    return in_hand_of(contract.paper.terms.organisation_id, contract.paper.account_manager_id)
+
+
+def in_hand_of(organisation_id: UUID, manager_id: UUID | None) -> Resource:
+    """A contract with the organisation that this account manager answers for."""
     return Resource(
-        scopes=frozenset({("organisation", str(contract.paper.terms.organisation_id))}),
+        scopes=frozenset({("organisation", str(organisation_id))}),
         responsible_ids=frozenset() if manager_id is None else frozenset({manager_id}),
     )
 
 
-def _organisation_id(contract: Contract) -> UUID | None:
-    return None if isinstance(contract, Nothing) else contract.paper.terms.organisation_id
+def _parties(contract: Contract, changes: dict[str, Any]) -> tuple[UUID, UUID | None]:
+    """The organisation and the contact that the contract is made with after these changes."""
+    terms = None if isinstance(contract, Nothing) else contract.paper.terms
+    organisation_id = changes.get("organisation_id") or (terms.organisation_id if terms else UUID(int=0))
+    contact_id = changes.get("contact_id", terms and terms.contact_id)
+    return UUID(str(organisation_id)), None if contact_id is None else UUID(str(contact_id))
 
 
 def _custom_id_taken(_: ClaimTaken) -> DomainError:

@@ -12,6 +12,8 @@ from uuid import UUID
 
 from psycopg_pool import AsyncConnectionPool
 
+from application.api_client import ApiClients
+from application.contact import Contacts
 from application.contract import Contracts
 from application.execute import Execute
 from application.file import Files
@@ -20,29 +22,40 @@ from application.grant import Grants
 from application.message import Dialogs
 from application.module import Modules
 from application.organisation import Organisations
+from application.outside import OutsideSignIns
+from application.party import Parties
 from application.password import PasswordPolicy
+from application.password_change import PasswordChanges
+from application.proof import Proof
 from application.reference import References
-from application.session import Sessions
+from application.session import Sessions, Stay
 from application.user import Admission, Users
 from domain.file import content
 from domain.shared import Event, Recorded
+from infrastructure.api_clients import ApiClientLookup
+from infrastructure.api_keys import ApiKeys
 from infrastructure.callers import SessionCallers
 from infrastructure.embedded import s3
 from infrastructure.event_codec import EventCodec
 from infrastructure.event_log import EventLog
 from infrastructure.event_store import EventStore, new_id, read_receipts
 from infrastructure.guards import Guards
+from infrastructure.kept_keys import KeptKeys
+from infrastructure.known_devices import KnownDevices
 from infrastructure.lookups import AccountLookup, ClaimLookup, Records
 from infrastructure.nats import APPENDED, Nats, projected
 from infrastructure.neighbours import Neighbours
 from infrastructure.object_store import ObjectStore
-from infrastructure.passwords import Passwords
+from infrastructure.oidc import Issuers
+from infrastructure.passwords import PasswordHashes, Passwords, policy_of
 from infrastructure.permissions import Permissions, Rights
 from infrastructure.personal_data import Vault, wrapping_of
 from infrastructure.positions import Positions
 from infrastructure.postgres import GroupRead, open_pool
+from infrastructure.rate_limit import Limiter
 from infrastructure.refresh import RefreshTokens
 from infrastructure.settings import Settings
+from infrastructure.sign_in_throttle import SignInThrottle
 from infrastructure.sniff import Sniffer
 from infrastructure.tasks import end, watched
 from infrastructure.tokens import Tokens
@@ -69,6 +82,11 @@ class System:
     log: EventLog
     execute: Execute
     claims: ClaimLookup
+    api_clients: ApiClients
+    api_keys: ApiKeys
+    known_clients: ApiClientLookup
+    limiter: Limiter
+    contacts: Contacts
     contracts: Contracts
     dialogs: Dialogs
     files: Files
@@ -82,9 +100,13 @@ class System:
     rights: Rights
     users: Users
     sessions: Sessions
+    password_policy: PasswordPolicy
+    password_changes: PasswordChanges
     accounts: AccountLookup
     callers: SessionCallers
     tokens: Tokens
+    issuers: Issuers
+    sign_ins: OutsideSignIns
     positions: Positions
     records: dict[str, Records]
     nats: Nats
@@ -128,13 +150,18 @@ async def running(
     receipts = GroupRead(url, read_receipts, name="chancery receipts")
     store = EventStore(log, writer, codec, vault, Guards(wrapping.blind), receipts)
     claims = ClaimLookup(url, wrapping.blind)
-    accounts = AccountLookup(url)
-    callers = SessionCallers(url)
+    idle = timedelta(days=settings.session_idle_days)
+    accounts, callers = AccountLookup(url, idle=idle), SessionCallers(url, idle=idle)
     permissions, rights = Permissions(url), Rights(pool)
     tokens = await Tokens.open(url, wrapping, issuer=settings.base_url)
-    passwords = Passwords()
-    refreshes = RefreshTokens(pool, wrapping)
+    issuers = await Issuers.open(settings.oidc_issuers, KeptKeys(pool, wrapping))
+    passwords, policy = Passwords(), policy_of(settings)
+    throttle, devices = SignInThrottle(pool, wrapping.blind), KnownDevices(wrapping.blind)
+    proof = Proof(passwords, PasswordHashes(pool), throttle, devices)
+    refreshes = RefreshTokens(pool, wrapping, idle=idle)
+    api_keys, known_clients, limiter = ApiKeys(), ApiClientLookup(url, pool), Limiter(url)
     execute = Execute(store, callers, clock)
+    parties = Parties(store, callers, claims, clock)
     objects = ObjectStore(settings, s3.objects(settings.data_dir, settings.s3_bucket))
     files = Files(
         execute,
@@ -153,6 +180,16 @@ async def running(
     records = {
         name: Records(url, name) for name, projection in discover().items() if isinstance(projection, Fold)
     }
+    users = Users(
+        execute,
+        claims,
+        passwords,
+        policy,
+        Admission(open=settings.registration == "open", domains=settings.email_domains),
+        new_id,
+        new_password,
+        files,
+    )
     system = System(
         settings=settings,
         pool=pool,
@@ -162,7 +199,12 @@ async def running(
         files=files,
         file_upkeep=FileUpkeep(execute, store, claims, objects, Sniffer, UnboundFiles(pool), id_of_time),
         objects=objects,
-        contracts=Contracts(execute, store, callers, claims, new_id),
+        api_clients=ApiClients(execute, api_keys, clock, new_id),
+        api_keys=api_keys,
+        known_clients=known_clients,
+        limiter=limiter,
+        contacts=Contacts(execute, callers, parties, new_id),
+        contracts=Contracts(execute, store, callers, parties, new_id),
         dialogs=Dialogs(execute, store, claims, files, new_id),
         organisations=Organisations(execute, claims, new_id),
         references=References(execute),
@@ -170,31 +212,33 @@ async def running(
         modules=Modules(execute),
         permissions=permissions,
         rights=rights,
-        users=Users(
-            execute,
-            claims,
-            accounts,
-            passwords,
-            PasswordPolicy(),
-            Admission(open=settings.registration == "open", domains=settings.email_domains),
-            new_id,
-            new_password,
-            files,
-        ),
+        users=users,
         sessions=Sessions(
             execute,
             claims,
             accounts,
-            passwords,
+            proof,
             refreshes,
             tokens,
             clock,
             new_id,
-            timedelta(days=settings.session_days),
+            Stay(lifetime=timedelta(days=settings.session_days)),
+            {
+                "cli": Stay(
+                    lifetime=timedelta(days=settings.cli_session_days),
+                    idle=timedelta(days=settings.cli_session_idle_days),
+                )
+            },
         ),
+        password_policy=policy,
+        password_changes=PasswordChanges(execute, store, accounts, proof, passwords, policy, new_password),
         accounts=accounts,
         callers=callers,
         tokens=tokens,
+        issuers=issuers,
+        sign_ins=OutsideSignIns(
+            execute, claims, accounts, users, clock, timedelta(days=settings.session_days)
+        ),
         positions=positions,
         records=records,
         nats=nats,
@@ -205,10 +249,13 @@ async def running(
         "writer": writer.run,
         "positions": positions.run,
         "receipts": receipts.run,
+        "clients": known_clients.run,
+        "limiter": limiter.run,
         "claims": claims.run,
         "callers": callers.run,
         "permissions": permissions.run,
         "tokens": tokens.run,
+        "issuers": issuers.run,
         "neighbours": neighbours.run,
         **{f"accounts {number}": run for number, run in enumerate(accounts.runs)},
         **{f"read {name}": read.run for name, read in records.items()},
@@ -223,7 +270,9 @@ async def running(
         finally:
             await end(*running_tasks)
             passwords.close()
+            api_keys.close()
             objects.close()
+            await issuers.close()
             await pool.close()
 
 

@@ -131,7 +131,7 @@ def draft(contract: Contract, command: DraftContract) -> tuple[ContractEvent, ..
     if not isinstance(contract, Nothing):
         raise CustomIdTaken("This id is taken.")
     terms = judged(msgspec.convert(command, Terms, from_attributes=True))
-    manager_id = command.organisation_manager_id or command.drafted_by
+    manager_id = command.manager_id or command.drafted_by
     return (
         ContractDrafted(
             **msgspec.structs.asdict(terms), drafted_by=command.drafted_by, account_manager_id=manager_id
@@ -149,8 +149,8 @@ def change(contract: Open, command: ChangeContract) -> tuple[ContractEvent, ...]
         refuse_firm(changed.keys())
     after = judged(replace(before, **changed))
     new: dict[str, Any] = {name: getattr(after, name) for name in changed}
-    if "organisation_id" in new:
-        new["account_manager_id"] = command.organisation_manager_id or contract.paper.drafted_by
+    if not new.keys().isdisjoint({"organisation_id", "contact_id"}):
+        new["account_manager_id"] = command.manager_id or contract.paper.drafted_by
     return (ContractChanged(**new),) if new else ()
 
 

@@ -1,4 +1,4 @@
-"""What one may ask of a contract. `organisation_manager_id` is the account manager of the organisation it names."""
+"""What one may ask of a contract. `manager_id`: who answers for its contact, else for its organisation."""
 
 from datetime import datetime
 from typing import Any
@@ -11,14 +11,14 @@ from domain.shared import Command
 
 class DraftContract(Terms, Command, frozen=True, kw_only=True):
     drafted_by: UUID | None = None
-    organisation_manager_id: UUID | None = None
+    manager_id: UUID | None = None
 
 
 class ChangeContract(Command, frozen=True, kw_only=True):
     """`changes` holds field names of Terms with their new values."""
 
     changes: dict[str, Any]
-    organisation_manager_id: UUID | None = None
+    manager_id: UUID | None = None
 
 
 class SignContract(Command, frozen=True, kw_only=True):

@@ -23,7 +23,7 @@ class Terms(Struct, frozen=True, kw_only=True):
 
 
 class ContractDrafted(Terms, Event, frozen=True, kw_only=True, omit_defaults=True):
-    """`account_manager_id`: who managed the organisation at that time, else the drafter."""
+    """`account_manager_id`: who answered for the contact at that time, else for the organisation, else the drafter."""
 
     TOPIC: ClassVar[str] = "contract.drafted.v1"
 

@@ -102,7 +102,7 @@ def test_a_contract_is_drafted_as_asked_and_its_amount_written_out():
             amount=euros("12500"),
             due_on=date(2026, 12, 31),
             drafted_by=ANNA,
-            organisation_manager_id=BORIS,
+            manager_id=BORIS,
         )
     ).then(
         ContractDrafted(
@@ -183,7 +183,7 @@ def test_a_sale_becomes_a_cooperation_only_without_its_amount():
 
 def test_a_contract_that_moves_gets_the_manager_of_its_new_organisation_else_its_drafter():
     move = {"organisation_id": str(BETA)}
-    given(CONTRACT, DRAFTED).when(ChangeContract(changes=move, organisation_manager_id=CARLA)).then(
+    given(CONTRACT, DRAFTED).when(ChangeContract(changes=move, manager_id=CARLA)).then(
         ContractChanged(organisation_id=BETA, account_manager_id=CARLA)
     )
     given(CONTRACT, DRAFTED).when(ChangeContract(changes=move)).then(
@@ -195,7 +195,7 @@ def test_a_change_to_what_is_so_already_changes_nothing():
     changes = {"organisation_id": str(ALPHA), "kind": "sale", "title": "Site", "custom_id": None}
     for past in ((DRAFTED,), (DRAFTED, SIGNED)):
         given(CONTRACT, *past).when(
-            ChangeContract(changes=changes, organisation_manager_id=CARLA)
+            ChangeContract(changes=changes, manager_id=CARLA)
         ).then_nothing()
 
 
