@@ -4,7 +4,7 @@ PYTHON = .venv/bin/python
 COMPILE = $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header
 
 .DEFAULT_GOAL = help
-.PHONY: help demo test up check format lint types imports duplicates bench lock clean
+.PHONY: help demo test up check format lint types imports duplicates fuzz bench lock clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -36,6 +36,9 @@ imports: .venv/dev
 
 duplicates: .venv/dev
 	@.venv/bin/pylint --disable=all --enable=duplicate-code --min-similarity-lines=8 api application cli domain infrastructure projections workers
+
+fuzz: .venv/dev  ## every operation, right and wrong requests, for MINUTES=3 (SEED=... repeats a run)
+	@$(PYTHON) -m tests.fuzzing --minutes $(or $(MINUTES),3) $(if $(SEED),--seed $(SEED))
 
 bench: .venv/dev  ## the figures, one table, one run
 	@$(PYTHON) -m bench

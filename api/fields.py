@@ -48,10 +48,12 @@ CustomId = Annotated[
         description="letters, digits, dots, underscores and hyphens, at most 120, and no UUID",
     ),
 ]
+_BLANK = r"\s\x00-\x20\x7f-\xa0\ufeff"
+"""What Python and JSON Schema (ECMA 262) each call white space, so that both mean the same; and control characters."""
 Email = Annotated[
     str,
     Meta(
-        pattern=rf"^[^@\s]{{1,64}}@[^@\s.]+(\.[^@\s.]+)+{END}",
+        pattern=rf"^[^@{_BLANK}]{{1,64}}@[^@{_BLANK}.]+(\.[^@{_BLANK}.]+)+{END}",
         max_length=254,
         examples=["marie.curie@example.org"],
         description="an e-mail address such as marie.curie@example.org",

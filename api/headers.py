@@ -31,7 +31,9 @@ ANSWER_HEADERS: dict[str, dict[str, Any]] = {
 }
 
 ASKED_HEADERS: dict[str, dict[str, Any]] = {
-    "RequestId": _asked("X-Request-Id", "Names this request.", _ID, pattern="^[A-Za-z0-9._-]{1,64}$"),
+    "RequestId": _asked(
+        "X-Request-Id", "Names this request: 1-64 of A-Z a-z 0-9 . _ -; anything else is replaced.", _ID
+    ),
     "IdempotencyKey": _asked(
         "Idempotency-Key",
         "Makes repeating safe: the same key and request give the stored answer.",

@@ -132,6 +132,8 @@ def _describe(one: Operation, described: dict[str, Any], components: dict[str, A
     members: dict[str, Any] = components.get(schema.get("$ref", "").rpartition("/")[2], {}).get(
         "properties", {}
     )
+    if any(asked.get("name") == "fields" for asked in operation.get("parameters", ())):
+        _pick(members["data"], components)
     asked, given = common_headers(one, members)
     answer["headers"] = _references("headers", given)
     _rehearse(operation, answer)
@@ -141,6 +143,17 @@ def _describe(one: Operation, described: dict[str, Any], components: dict[str, A
             "description": "You hold this very body.",
             "headers": _references("headers", given),
         }
+
+
+def _pick(data: dict[str, Any], components: dict[str, Any]) -> None:
+    """The records of a list are whole, or what `fields` names of each."""
+    whole = data["items"]
+    if "$ref" not in whole:
+        return
+    name = whole["$ref"].rpartition("/")[2]
+    part = {key: value for key, value in components[name].items() if key != "required"}
+    components[f"PartOf{name}"] = part | {"title": f"PartOf{name}", "description": "The members asked for."}
+    data["items"] = {"anyOf": [whole, {"$ref": REF.format(name=f"PartOf{name}")}]}
 
 
 def _references(kind: str, names: Iterable[str]) -> dict[str, Any]:

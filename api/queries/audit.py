@@ -87,7 +87,7 @@ def routes(system: System, lists: Lists, clock: Clock) -> Router:
             raise NotFound
         return json_answer(found[0], headers=[log.projected()])
 
-    @get("/entries/{position:str}/proof", responses=problems(NotSignedYet))
+    @get("/entries/{position:str}/proof", media_type="text/plain", responses=problems(NotSignedYet))
     async def audit_entry_proof(
         request: Asked, position: FromPath[str], at_least: MinPosition = None
     ) -> Answer[str]:
@@ -106,7 +106,7 @@ def routes(system: System, lists: Lists, clock: Clock) -> Router:
         await log.reached(at_least)
         return json_answer(await log.consistency(old, new), headers=[log.projected()])
 
-    @get("/tile/entries/{place:path}")
+    @get("/tile/entries/{place:path}", media_type="application/octet-stream")
     async def audit_entry_bundle(request: Asked, place: FromPath[str]) -> Answer[bytes]:
         """The entries under a level 0 tile, each after its length: C2SP tlog-tiles."""
         require(caller_of(request), VIEW, clock())
@@ -123,7 +123,7 @@ def routes(system: System, lists: Lists, clock: Clock) -> Router:
 def open_routes(system: System) -> Router:
     """For everybody: hashes, signatures and public keys say nothing of what is written."""
 
-    @get("/checkpoint", security=[{}], responses=problems(NotFound))
+    @get("/checkpoint", media_type="text/plain", security=[{}], responses=problems(NotFound))
     async def audit_checkpoint() -> Answer[str]:
         """The newest signed checkpoint: C2SP tlog-checkpoint in a signed note."""
         async with system.pool.connection() as connection:
@@ -138,7 +138,7 @@ def open_routes(system: System) -> Router:
         async with system.pool.connection() as connection:
             return json_answer(Keys(data=await published_keys(connection)), headers=[FRESH])
 
-    @get("/tile/{level:str}/{place:path}", security=[{}])
+    @get("/tile/{level:str}/{place:path}", media_type="application/octet-stream", security=[{}])
     async def audit_tile(level: FromPath[str], place: FromPath[str]) -> Answer[bytes]:
         """A tile of the tree: C2SP tlog-tiles, `<level>/<number>[.p/<width>]`."""
         number, width = _tile_path(place)

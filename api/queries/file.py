@@ -117,7 +117,7 @@ def routes(read: Read, progress: Progress, contents: Contents, sight: FileSight)
         del shown["object_id"]
         return answers.record(answers.encode(shown), one.version, record.position, if_none_match)
 
-    @get("/{ref:str}/content", media_type="application/octet-stream", responses=problems(FileNotReady))
+    @get("/{ref:str}/content", media_type="*/*", responses=problems(FileNotReady))
     async def file_content(
         request: Asked, ref: Ref, at_least: MinPosition = None, if_none_match: IfNoneMatch = None
     ) -> Answer[bytes]:

@@ -1,0 +1,158 @@
+"""Who fuzzes, and what it is about: people with accounts of their own, and records that exist."""
+
+import time
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any
+
+import httpx
+from schemathesis import Case
+
+PASSWORD = "nine fuzzy horses at once"
+OFTEN = 0.7
+"""How many of the requests are about something that is there."""
+OF_FIELD = {"account_manager": "user", "responsible": "user", "avatar_file": "file", "subject": "user"}
+"""Fields whose name says less than what stands in them."""
+OF_NAME = {
+    "position": ("1", "5"),
+    "level": ("0",),
+    "place": ("000", "000.p/3", "000.p/9"),
+    "from": ("1", "v1"),
+    "to": ("5", "v2"),
+    "as_of": ("v1", "7", "2199-01-01T00:00:00Z"),
+}
+"""Parameters that mean something only in one form."""
+LATER = {"avatar_file_id", "attachments", "not_before", "expires_at"}
+"""Fields of examples that fit nobody: another's file, an instant that has passed."""
+
+
+class Root:
+    """The first administrator, who is left alone: makes accounts, and sees every record."""
+
+    def __init__(self, url: str, login: str, password: str) -> None:
+        self.client = httpx.Client(base_url=f"{url}/api/v1", timeout=30)
+        self._login = {"login": login, "password": password}
+        self._signed_in = 0.0
+        self.id = self.fresh().get("/me").json()["id"]
+
+    def fresh(self) -> httpx.Client:
+        """The client, with a token that is good for a while."""
+        if time.monotonic() - self._signed_in > 240:
+            self._signed_in = time.monotonic()
+            pair = self.signed_in(self._login)
+            self.client.headers["Authorization"] = f"Bearer {pair['access_token']}"
+        return self.client
+
+    def signed_in(self, login: dict[str, str]) -> dict[str, str]:
+        answer = self.client.post("/auth/login", json=login, headers={"Authorization": ""})
+        pair: dict[str, str] = answer.raise_for_status().json()
+        return pair
+
+    def account(self, role: str) -> dict[str, str]:
+        """A new one, signed in: its token pair, login and password."""
+        body = {
+            "email": f"{role}-{time.monotonic_ns()}@example.org",
+            "first_name": "Fuzzy",
+            "last_name": role,
+        }
+        made = self.fresh().post("/users", json=body | {"role": role}).raise_for_status().json()
+        login = {"login": body["email"], "password": made["temporary_password"]}
+        pair = self.signed_in(login)
+        change = {"old": login["password"], "new": PASSWORD}
+        header = {"Authorization": f"Bearer {pair['access_token']}"}
+        self.client.post("/me/password", json=change, headers=header).raise_for_status()
+        return pair | login | {"password": PASSWORD, "old": PASSWORD}
+
+    def position(self) -> int:
+        """The head of the log."""
+        made = self.fresh().post("/organisations", json={"full_name": "The last one"}).raise_for_status()
+        return int(made.headers["x-event-position"])
+
+
+@dataclass
+class Caller:
+    """One who asks as `role`: `admin`, `user`, or a stranger for None."""
+
+    root: Root
+    role: str | None
+    knows: dict[str, str] = field(default_factory=dict)
+    """Fields of bodies: login, password, refresh_token."""
+
+    def __post_init__(self) -> None:
+        if self.role is not None:
+            self.knows = self.root.account(self.role)
+
+    @property
+    def name(self) -> str:
+        return self.role or "a stranger"
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {} if self.role is None else {"Authorization": f"Bearer {self.knows['access_token']}"}
+
+    def renewed(self) -> bool:
+        """Whether the credential was no good any more: signed out, left, or demoted by what was asked before."""
+        if self.role is None or self.root.client.get("/me", headers=self.headers).status_code == 200:
+            return False
+        self.knows = self.root.account(self.role)
+        return True
+
+
+class Records:
+    """Ids that exist, by the address of their list."""
+
+    def __init__(self, root: Root) -> None:
+        self._root = root
+        self._known: dict[str, list[str]] = {}
+
+    def gather(self, lists: list[str]) -> None:
+        """Look at every list there is, once it knows all that was made."""
+        head = {"X-Min-Position": str(self._root.position())}
+        for path in lists:
+            answer = self._root.client.get(
+                path.removeprefix("/api/v1"), params={"page_size": "100"}, headers=head
+            )
+            records = answer.json().get("data", []) if answer.status_code == 200 else []
+            for record in records:
+                self.made(f"{path}/{record.get('id', '')}")
+
+    def made(self, location: str) -> None:
+        """What a `Location` names."""
+        path, _, made = location.rpartition("/")
+        known = self._known.setdefault(path, [])
+        if made and made not in (*known, self._root.id):
+            known.append(made)
+
+    def put_into(
+        self, case: Case, caller: Caller, random: Random, *, right: bool, example: bool = False
+    ) -> None:
+        """Most requests shall be about something that is there; only a right one may name it in its body."""
+        often = 1.0 if example else OFTEN
+        for name in case.path_parameters:
+            collection = case.path.partition(f"/{{{name}")[0]
+            if (known := OF_NAME.get(name) or self._known.get(collection)) and random.random() < often:
+                case.path_parameters[name] = random.choice(known)
+        if not right:
+            return
+        for name in [one.name for one in case.operation.query if one.is_required or one.name in case.query]:
+            if name in OF_NAME and random.random() < often:
+                case.query[name] = random.choice(OF_NAME[name])
+        if random.random() < often:
+            self._name(case.body, caller, random, LATER if example else set())
+
+    def _name(self, value: Any, caller: Caller, random: Random, without: set[str], under: str = "") -> None:
+        if isinstance(value, list):
+            for each in value:
+                self._name(each, caller, random, without)
+        elif isinstance(value, dict):
+            for name in without & value.keys():
+                del value[name]
+            for name, each in value.items():
+                noun = under if name == "id" else name.removesuffix("_id")
+                known = self._known.get(f"/api/v1/{OF_FIELD.get(noun, noun)}s")
+                if noun != name and isinstance(each, str) and known:
+                    value[name] = random.choice(known)
+                elif name in caller.knows:
+                    value[name] = caller.knows[name]
+                else:
+                    self._name(each, caller, random, without, name)

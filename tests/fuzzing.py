@@ -1,0 +1,250 @@
+"""Every operation of a running API, asked right and wrong by callers of every kind: each answer is as documented.
+
+`make fuzz` goes on until its time is over, `tests/system/test_fuzz.py` does one short round; each on a Chancery of its
+own, to which alone its traffic goes. How to read what is found: docs/how-to/fuzz.md.
+"""
+
+import argparse
+import json
+import secrets
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from copy import deepcopy
+from dataclasses import dataclass, field
+from itertools import cycle
+from pathlib import Path
+from random import Random
+from typing import Any
+from uuid import uuid4
+
+import requests
+import schemathesis
+from hypothesis import HealthCheck, Phase, given, seed, settings
+from hypothesis.errors import Unsatisfiable
+from schemathesis import Case, GenerationMode
+from schemathesis.checks import not_a_server_error
+from schemathesis.config import SchemathesisConfig
+from schemathesis.core.failures import FailureGroup
+from schemathesis.core.transport import Response
+from schemathesis.schemas import APIOperation
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    negative_data_rejection,
+    response_headers_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+from tests import whole
+from tests.fuzzers import Caller, Records, Root
+
+CHECKS = [
+    not_a_server_error,
+    status_code_conformance,
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+    negative_data_rejection,
+]
+Operation = APIOperation[Any, Any, Any, Any]
+MODES = (GenerationMode.POSITIVE, GenerationMode.NEGATIVE)
+BEFORE_CREDENTIALS = {"path.malformed", "query.malformed", "not_found", "method_not_allowed"}
+"""No route is found yet, so nobody knows whether a credential is needed."""
+BEYOND_SCHEMAS = {"empty", "wrong_type"}
+"""A text of blanks alone is empty once trimmed; 12.0 is an integer to JSON Schema, but no whole number to us."""
+PATIENCE = 30
+"""Seconds one answer may take."""
+
+
+@dataclass
+class Findings:
+    """`wrong`: a sentence of each kind of wrong answer → the request that got the first of them."""
+
+    wrong: dict[str, str] = field(default_factory=dict)
+    answers: dict[int, int] = field(default_factory=dict)
+    succeeded: set[str] = field(default_factory=set)
+    """Operations that answered 2xx at least once: of the others only refusals were seen."""
+
+    def __str__(self) -> str:
+        return "\n\n".join(f"{what}\n{how}" for what, how in self.wrong.items())
+
+
+class Fuzz:
+    """Asks the API at `url`. `over` tells when to stop."""
+
+    def __init__(self, url: str, callers: list[Caller], records: Records, over: Callable[[], bool]) -> None:
+        document = requests.get(f"{url}/openapi.json", timeout=PATIENCE).json()
+        callers_bring_credentials = {"generation": {"with-security-parameters": False}}
+        config = SchemathesisConfig.from_dict(callers_bring_credentials)
+        schema = schemathesis.openapi.from_dict(document, config=config)
+        self.operations: list[Operation] = [one.ok() for one in schema.get_all_operations()]
+        self.findings = Findings()
+        self._url, self._callers, self._records, self._over = url, callers, records, over
+        self.session = requests.Session()
+        self.session.trust_env = False
+
+    def examples(self) -> None:
+        """Every documented example, about records that exist; what this makes the later rounds are about."""
+        lists = [one.path for one in self.operations if one.method == "get" and "{" not in one.path]
+        caller = self._callers[0]
+        for _ in range(2):  # the first makes what the second may name
+            for operation in self.operations:
+                for case in examples(operation):
+                    self._records.put_into(case, caller, Random(0), right=True, example=True)
+                    self._ask(caller, case)
+            self._records.gather(lists)
+
+    def round(self, number: int, cases: int) -> None:
+        """`cases` right and as many wrong ones of each operation by each caller; the same ones for the same number."""
+        random = Random(number)
+        for operation in self.operations:
+            for mode in MODES:
+                made = generated(operation, mode, random.getrandbits(32), cases * len(self._callers))
+                for caller, case in zip(cycle(self._callers), made, strict=False):
+                    if self._over():
+                        return
+                    self._records.put_into(case, caller, random, right=mode is GenerationMode.POSITIVE)
+                    self._ask(caller, case)
+
+    def _ask(self, caller: Caller, case: Case) -> None:
+        answer = self._sent(caller, case)
+        if answer is None:
+            return
+        told = self.findings.answers
+        told[answer.status_code] = told.get(answer.status_code, 0) + 1
+        if answer.status_code < 300:
+            self.findings.succeeded.add(case.operation.label)
+        if answer.status_code == 201 and "location" in answer.headers:
+            self._records.made(answer.headers["location"][0])
+        for what in (*broken(case, answer), *unasked(caller, case, answer)):
+            sentence = f"{case.operation.label} as {caller.name}: {what}"
+            self.findings.wrong.setdefault(
+                sentence, f"{written(case)}\n{answer.status_code} {answer.content[:600]!r}"
+            )
+
+    def _sent(self, caller: Caller, case: Case) -> Response | None:
+        for _ in range(2):
+            try:
+                answer = case.call(
+                    base_url=self._url,
+                    session=self.session,
+                    headers=caller.headers,
+                    timeout=PATIENCE,
+                    allow_redirects=False,
+                )
+            except (requests.exceptions.InvalidHeader, UnicodeEncodeError):
+                return None  # no client could send it
+            if answer.status_code != 401 or not caller.renewed():
+                return answer
+        return answer
+
+
+def examples(operation: Operation) -> Iterator[Case]:
+    """The documented one; where there is none, the least it takes."""
+    raw = operation.definition.raw
+    body = raw.get("requestBody", {}).get("content", {}).get("application/json", {})
+    if "requestBody" in raw and "example" not in body:
+        return
+    more = {"body": deepcopy(body["example"]), "media_type": "application/json"} if body else {}
+    keyed = any("IdempotencyKey" in one.get("$ref", "") for one in raw.get("parameters", ()))
+    yield operation.Case(
+        path_parameters={
+            one.name: "01981c5e-7a3b-7c11-9d55-2f6b8a4e1c07" for one in operation.path_parameters
+        },
+        headers={"Idempotency-Key": uuid4().hex} if keyed else {},
+        **more,
+    )
+
+
+def generated(operation: Operation, mode: GenerationMode, number: int, cases: int) -> list[Case]:
+    """The same ones every time."""
+    made: list[Case] = []
+
+    @seed(number)
+    @settings(
+        max_examples=cases,
+        phases=[Phase.generate],
+        database=None,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(case=operation.as_strategy(generation_mode=mode))
+    def collect(case: Case) -> None:
+        made.append(case)
+
+    try:
+        collect()
+    except Unsatisfiable:
+        return []  # nothing can be wrong about it
+    return made
+
+
+def broken(case: Case, answer: Response) -> Iterator[str]:
+    """What of the document the answer breaks."""
+    if answer.status_code == 503 and "retry-after" in answer.headers:
+        return
+    try:
+        case.validate_response(answer, checks=CHECKS)
+    except FailureGroup as failures:
+        for failure in failures.exceptions:
+            yield f"{answer.status_code} {failure.title}: {' '.join(str(failure).split())[:400]}"
+
+
+def unasked(caller: Caller, case: Case, answer: Response) -> Iterator[str]:
+    """What the document cannot say: who is not signed in gets nothing but 401; what fits the schema is read."""
+    told = answer.json().get("code") if answer.status_code >= 400 else None
+    closed = {} not in case.operation.definition.raw.get("security", ())
+    if closed and caller.role is None and answer.status_code != 401 and told not in BEFORE_CREDENTIALS:
+        yield f"{answer.status_code} without a credential"
+    if (
+        told == "body.invalid"
+        and case.meta is not None
+        and case.meta.generation.mode is GenerationMode.POSITIVE
+    ):
+        faults = [one for one in answer.json()["errors"] if one["code"] not in BEYOND_SCHEMAS]
+        if faults:
+            yield f"a body that fits its schema is called invalid: {faults}"
+
+
+def written(case: Case) -> str:
+    """The request, without its credential."""
+    body = "" if case.body is schemathesis.core.NOT_SET else f" {json.dumps(case.body, default=repr)[:1500]}"
+    query = f" ?{case.query}" if case.query else ""
+    headers = f" {dict(case.headers)}" if case.headers else ""
+    return f"{case.method} {case.formatted_path}{query}{headers}{body}"
+
+
+def fuzz(folder: Path, first: int, *, cases: int, rounds: int, seconds: float) -> tuple[Findings, list[str]]:
+    """On a Chancery that is started in `folder` for it; also the operations that never answered 2xx."""
+    with whole.up(folder, CHANCERY_REGISTRATION="open") as chancery, ExitStack() as stack:
+        root = Root(chancery.url, whole.ADMIN, whole.PASSWORD)
+        stack.callback(root.client.close)
+        callers = [Caller(root, role) for role in ("admin", "user", None)]
+        end = time.monotonic() + seconds
+        run = Fuzz(chancery.url, callers, Records(root), lambda: time.monotonic() > end)
+        stack.callback(run.session.close)
+        run.examples()
+        for number in range(first, first + rounds):
+            run.round(number, cases)
+    return run.findings, [one.label for one in run.operations if one.label not in run.findings.succeeded]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="make fuzz", description=__doc__)
+    parser.add_argument("--minutes", type=float, default=3.0)
+    parser.add_argument("--seed", type=int, default=secrets.randbelow(1_000_000), help="of a run to repeat")
+    asked = parser.parse_args()
+    print(f"Fuzzing for {asked.minutes:g} minutes from seed {asked.seed}.")  # noqa: T201
+    with tempfile.TemporaryDirectory(prefix="chancery-fuzz-") as folder:
+        Path(folder).chmod(0o711)  # PostgreSQL runs as somebody else when we are root
+        findings, never = fuzz(Path(folder), asked.seed, cases=5, rounds=1_000, seconds=60 * asked.minutes)
+    answers = ", ".join(f"{number:,} x {status}" for status, number in sorted(findings.answers.items()))
+    print(f"Answers: {answers}.", "Only refusals seen of: " + ", ".join(never) + ".", findings, sep="\n")  # noqa: T201
+    sys.exit(f"{len(findings.wrong)} wrong." if findings.wrong else 0)
+
+
+if __name__ == "__main__":
+    main()
