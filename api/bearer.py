@@ -1,12 +1,14 @@
-"""Own access tokens in the Authorization header."""
+"""Access tokens in the Authorization header: our own, and those of outside issuers."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, Protocol
 from uuid import UUID
 
 from litestar import Request
 
-from api.auth import InvalidBearerToken
+from api.auth import InvalidBearerToken, origin_of
+from api.outside import OutsideTokens
 from application.access import Caller, SessionEnded
 
 
@@ -33,18 +35,28 @@ class Callers(Protocol):
 class Bearer:
     """Implements api.auth.Way."""
 
-    def __init__(self, tokens: Tokens, callers: Callers, invalid: type[Exception]) -> None:
-        self._tokens, self._callers, self._invalid = tokens, callers, invalid
+    def __init__(
+        self, tokens: Tokens, callers: Callers, invalid: type[Exception], outside: OutsideTokens
+    ) -> None:
+        self._tokens, self._callers, self._invalid, self._outside = tokens, callers, invalid, outside
 
     def offered(self, headers: Mapping[bytes, bytes]) -> bool:
         return headers.get(b"authorization", b"")[:7].lower() == b"bearer "
 
     async def caller(self, request: Request[Any, Any, Any], *, fresh: bool) -> Caller:
         scope: Any = request.scope
-        return await self.of_token(scope["h"][b"authorization"][7:].decode("latin-1"), fresh=fresh)
+        token = scope["h"][b"authorization"][7:].decode("latin-1")
+        with suppress(InvalidBearerToken):
+            return await self.of_token(token, fresh=fresh)
+        try:
+            return await self._outside.caller(
+                token, fresh=fresh, request_id=scope["request_id"], origin=origin_of(request)
+            )
+        except (self._invalid, SessionEnded):
+            raise InvalidBearerToken from None
 
     async def of_token(self, token: str, *, fresh: bool) -> Caller:
-        """Raises InvalidBearerToken."""
+        """One of our own. Raises InvalidBearerToken."""
         try:
             said = self._tokens.verify(token)
             return await self._callers.of_session(said.session_id, said.user_id, fresh=fresh)

@@ -9,6 +9,7 @@ from api.answers import Answer, Page
 from api.auth import caller_of
 from api.lists import LIST_PARAMETERS, Lists, Wanted, visible
 from api.openapi import problems
+from api.problems import NotFound
 from api.queries.past import Diff, History, MomentMalformed
 from api.queries.records import Asked, AsOf, Clock, From, IfNoneMatch, MinPosition, Records, To
 from api.refs import Ref, id_of
@@ -81,14 +82,22 @@ def routes(records: Records, lists: Lists, clock: Clock) -> Router:
     return Router("/users", route_handlers=[users, user, user_history, user_diff])
 
 
+PRESENT = "9" * 18
+"""A moment that has not come yet, which means now."""
+
+
 def own_routes(records: Records) -> Router:
     @get("/")
     async def me(
         request: Asked, at_least: MinPosition = None, if_none_match: IfNoneMatch = None
     ) -> Answer[User]:
         """Oneself."""
-        return await records.one(
-            request, caller_of(request).actor.id, at_least=at_least, if_none_match=if_none_match
-        )
+        himself = caller_of(request).actor.id
+        try:
+            return await records.one(request, himself, at_least=at_least, if_none_match=if_none_match)
+        except NotFound:  # his own token has just made him: only the log knows him yet
+            return await records.one(
+                request, himself, at_least=at_least, if_none_match=if_none_match, as_of=PRESENT
+            )
 
     return Router("/me", route_handlers=[me])
