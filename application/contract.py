@@ -10,7 +10,7 @@ from application.access import Need, Resource, require
 from application.context import Context, DryRun, TooBusy
 from application.execute import Execute
 from application.party import Parties, Party
-from application.ports import Answer, Callers, ClaimTaken, EventStore, NewId, Reliance
+from application.ports import Answer, Callers, Claims, ClaimTaken, EventStore, NewId, Reliance
 from domain.contract.aggregate import CONTRACT, Contract, Nothing
 from domain.contract.commands import (
     AmendContract,
@@ -19,8 +19,10 @@ from domain.contract.commands import (
     ChangeContract,
     ContractCommand,
     DraftContract,
+    ReassignContract,
     SignContract,
 )
+from domain.contract.guards import PARTY
 from domain.contract.refusals import CustomIdTaken
 from domain.shared import DomainError, FieldError, Kind
 
@@ -46,10 +48,16 @@ class Contracts:
     """A contract lies in the scope `organisation/<its organisation>`, and its account manager's own."""
 
     def __init__(
-        self, execute: Execute, store: EventStore, callers: Callers, parties: Parties, new_id: NewId
+        self,
+        execute: Execute,
+        store: EventStore,
+        callers: Callers,
+        claims: Claims,
+        parties: Parties,
+        new_id: NewId,
     ) -> None:
         self._execute, self._store, self._callers = execute, store, callers
-        self._parties, self._new_id = parties, new_id
+        self._claims, self._parties, self._new_id = claims, parties, new_id
 
     async def draft(self, command: DraftContract, context: Context) -> Answer | DryRun:
         """The drafter does not become responsible before he was allowed to: own/* asks who answers for the contact, or
@@ -107,6 +115,16 @@ class Contracts:
             relies=reliance,
             taken=_custom_id_taken,
         )
+
+    async def reassign(self, party_id: UUID, context: Context) -> None:
+        """Another answers for this organisation or contact: the account managers of its contracts follow."""
+        for kind in PARTY.values():
+            for contract_id in await self._claims.owners(kind, f"{party_id}:"):
+                present = (await self._store.load(CONTRACT, contract_id, fresh=True)).state
+                organisation_id, contact_id = _parties(present, {})
+                manager_id = await self._manager(await self._parties.of(organisation_id), contact_id)
+                command = ReassignContract(manager_id=manager_id)
+                await self._on(contract_id, command, context, "contract:edit")
 
     async def sign(self, contract_id: UUID, context: Context) -> Answer | DryRun:
         command = SignContract(

@@ -1,6 +1,6 @@
 """What the application needs of the world: a store that judges appends, and to know who is calling."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any, Generic, Protocol, TypeVar
 from uuid import UUID
@@ -54,6 +54,7 @@ class Secrets(Struct, frozen=True, kw_only=True):
 
     password_hash: tuple[UUID, str] | None = None
     refresh_secret: bytes | None = None
+    api_key_hash: tuple[str, str] | None = None
 
 
 class Reliance(Struct, frozen=True, kw_only=True):
@@ -135,6 +136,11 @@ class EventStore(Protocol):
 class Claims(Protocol):
     async def owner(self, kind: str, value: str, *, personal: bool = False) -> UUID | None:
         """Which stream owns the claim now; None: it is free."""
+        ...
+
+
+    async def owners(self, kind: str, prefix: str) -> Sequence[UUID]:
+        """The streams that own a claim whose value begins so; `prefix` ends with a colon."""
         ...
 
 

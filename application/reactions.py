@@ -7,10 +7,12 @@ from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
-from msgspec import Struct
+from msgspec import UNSET, Struct
 
+from domain.contact.events import ContactChanged
 from domain.contract.events import ContractSigned
 from domain.file.events import FileReceived
+from domain.organisation.events import OrganisationChanged
 from domain.shared import Event, Recorded
 
 
@@ -28,7 +30,13 @@ class Ask(Struct, frozen=True, kw_only=True):
     about: dict[str, Any]
 
 
-Effect = Tell | Ask
+class Reassign(Struct, frozen=True, kw_only=True):
+    """Another answers for an organisation or a contact: so do the account managers of its contracts."""
+
+    party_id: UUID
+
+
+Effect = Tell | Ask | Reassign
 
 
 class Reaction(Struct, frozen=True, kw_only=True):
@@ -57,7 +65,21 @@ def _received(recorded: Recorded[FileReceived]) -> tuple[Effect, ...]:
     return (Ask(kind="file.recheck", about={"file_id": str(recorded.stream_id)}),)
 
 
+def _answered_for(recorded: Recorded[ContactChanged]) -> tuple[Effect, ...]:
+    return () if recorded.event.responsible_id is UNSET else (Reassign(party_id=recorded.stream_id),)
+
+
+def _managed(recorded: Recorded[OrganisationChanged]) -> tuple[Effect, ...]:
+    return () if recorded.event.account_manager_id is UNSET else (Reassign(party_id=recorded.stream_id),)
+
+
 TELL_ACCOUNT_MANAGER_WHEN_CONTRACT_SIGNED = Reaction(
     name="tell_account_manager_when_contract_signed", when=ContractSigned, then=_signed
 )
 RECHECK_FILE_WHEN_RECEIVED = Reaction(name="recheck_file_when_received", when=FileReceived, then=_received)
+REASSIGN_CONTRACTS_WHEN_CONTACT_CHANGED = Reaction(
+    name="reassign_contracts_when_contact_changed", when=ContactChanged, then=_answered_for
+)
+REASSIGN_CONTRACTS_WHEN_ORGANISATION_CHANGED = Reaction(
+    name="reassign_contracts_when_organisation_changed", when=OrganisationChanged, then=_managed
+)

@@ -26,9 +26,11 @@ from application.outside import OutsideSignIns
 from application.party import Parties
 from application.password import PasswordPolicy
 from application.password_change import PasswordChanges
+from application.prefill import Prefill
 from application.proof import Proof
 from application.reference import References
 from application.session import Sessions, Stay
+from application.signing_key import Schedule, SigningKeys
 from application.user import Admission, Users
 from domain.file import content
 from domain.shared import Event, Recorded
@@ -54,8 +56,10 @@ from infrastructure.positions import Positions
 from infrastructure.postgres import GroupRead, open_pool
 from infrastructure.rate_limit import Limiter
 from infrastructure.refresh import RefreshTokens
+from infrastructure.registers import Registers
 from infrastructure.settings import Settings
 from infrastructure.sign_in_throttle import SignInThrottle
+from infrastructure.signing_keys import KeyHalves, KeyRing
 from infrastructure.sniff import Sniffer
 from infrastructure.tasks import end, watched
 from infrastructure.tokens import Tokens
@@ -93,6 +97,8 @@ class System:
     file_upkeep: FileUpkeep
     objects: ObjectStore
     organisations: Organisations
+    prefill: Prefill
+    registers: Registers
     references: References
     grants: Grants
     modules: Modules
@@ -104,6 +110,7 @@ class System:
     password_changes: PasswordChanges
     accounts: AccountLookup
     callers: SessionCallers
+    signing_keys: SigningKeys
     tokens: Tokens
     issuers: Issuers
     sign_ins: OutsideSignIns
@@ -153,7 +160,8 @@ async def running(
     idle = timedelta(days=settings.session_idle_days)
     accounts, callers = AccountLookup(url, idle=idle), SessionCallers(url, idle=idle)
     permissions, rights = Permissions(url), Rights(pool)
-    tokens = await Tokens.open(url, wrapping, issuer=settings.base_url)
+    ring = KeyRing(url, wrapping)
+    tokens = Tokens(ring, issuer=settings.base_url)
     issuers = await Issuers.open(settings.oidc_issuers, KeptKeys(pool, wrapping))
     passwords, policy = Passwords(), policy_of(settings)
     throttle, devices = SignInThrottle(pool, wrapping.blind), KnownDevices(wrapping.blind)
@@ -161,6 +169,8 @@ async def running(
     refreshes = RefreshTokens(pool, wrapping, idle=idle)
     api_keys, known_clients, limiter = ApiKeys(), ApiClientLookup(url, pool), Limiter(url)
     execute = Execute(store, callers, clock)
+    schedule = Schedule(age=timedelta(days=settings.signing_key_days))
+    signing_keys = SigningKeys(execute, store, KeyHalves(url, pool, wrapping), clock, schedule)
     parties = Parties(store, callers, claims, clock)
     objects = ObjectStore(settings, s3.objects(settings.data_dir, settings.s3_bucket))
     files = Files(
@@ -190,6 +200,7 @@ async def running(
         new_password,
         files,
     )
+    organisations, registers = Organisations(execute, claims, new_id), Registers(settings, pool, claims)
     system = System(
         settings=settings,
         pool=pool,
@@ -204,9 +215,11 @@ async def running(
         known_clients=known_clients,
         limiter=limiter,
         contacts=Contacts(execute, callers, parties, new_id),
-        contracts=Contracts(execute, store, callers, parties, new_id),
+        contracts=Contracts(execute, store, callers, claims, parties, new_id),
         dialogs=Dialogs(execute, store, claims, files, new_id),
-        organisations=Organisations(execute, claims, new_id),
+        organisations=organisations,
+        prefill=Prefill(execute, registers.lookups, organisations),
+        registers=registers,
         references=References(execute),
         grants=Grants(execute, claims, rights, clock),
         modules=Modules(execute),
@@ -234,6 +247,7 @@ async def running(
         password_changes=PasswordChanges(execute, store, accounts, proof, passwords, policy, new_password),
         accounts=accounts,
         callers=callers,
+        signing_keys=signing_keys,
         tokens=tokens,
         issuers=issuers,
         sign_ins=OutsideSignIns(
@@ -254,7 +268,7 @@ async def running(
         "claims": claims.run,
         "callers": callers.run,
         "permissions": permissions.run,
-        "tokens": tokens.run,
+        "signing keys": ring.run,
         "issuers": issuers.run,
         "neighbours": neighbours.run,
         **{f"accounts {number}": run for number, run in enumerate(accounts.runs)},
@@ -266,12 +280,15 @@ async def running(
         gc.freeze()
         gc.set_threshold(50_000, 20, 100)
         try:
+            await signing_keys.ensure()
+            await ring.look()
             yield system
         finally:
             await end(*running_tasks)
             passwords.close()
             api_keys.close()
             objects.close()
+            await registers.close()
             await issuers.close()
             await pool.close()
 

@@ -1,17 +1,20 @@
 """Coalesced look-ups by key: claims, accounts, and single records of the read models."""
 
 import asyncio
-from collections.abc import Collection
-from datetime import datetime
+from collections.abc import Collection, Sequence
+from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID
 
 from msgspec import Struct
 from psycopg import AsyncConnection
 
-from application.session import Account
+from application.proof import Account
+from domain.user.guards import EMAIL
 from infrastructure.guards import Blind
-from infrastructure.postgres import GroupRead
+from infrastructure.postgres import GroupRead, connect
+from infrastructure.refresh import IDLE, RESTED
 
 
 class Found(Struct, frozen=True, gc=False):
@@ -56,20 +59,29 @@ class ClaimLookup:
     """Implements application.ports.Claims."""
 
     def __init__(self, url: str, blind: Blind) -> None:
-        self._blind = blind
+        self._url, self._blind = url, blind
         self._read = GroupRead(url, _owners, name="chancery claims")
         self.run = self._read.run
 
     async def owner(self, kind: str, value: str, *, personal: bool = False) -> UUID | None:
         return await self._read((kind, self._blind(kind, value) if personal else value))
 
+    async def owners(self, kind: str, prefix: str) -> Sequence[UUID]:
+        """Not coalesced: what follows from a fact asks, not a request."""
+        async with await connect(self._url, name="chancery claims under") as connection:
+            cursor = await connection.execute(
+                "select owner from claims where kind = %s and value >= %s and value < %s order by value",
+                (kind, prefix, prefix.removesuffix(":") + ";"),
+            )
+            return [owner for (owner,) in await cursor.fetchall()]
+
 
 class AccountLookup:
     """Implements application.session.Accounts."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, idle: timedelta = IDLE) -> None:
         self._accounts = GroupRead(url, _accounts, name="chancery accounts")
-        self._sessions = GroupRead(url, _sessions, name="chancery sessions")
+        self._sessions = GroupRead(url, partial(_sessions, idle=idle), name="chancery sessions")
         self._used = GroupRead(url, _used, name="chancery session use")
         self.runs = (self._accounts.run, self._sessions.run, self._used.run)
 
@@ -99,14 +111,15 @@ async def _owners(
 
 async def _accounts(connection: AsyncConnection[Any], ids: list[UUID]) -> dict[UUID, Account]:
     cursor = await connection.execute(
-        "select p.user_id, c.password_hash, p.state from principals p"
-        " left join credentials c on c.user_id = p.user_id where p.user_id = any(%s)",
-        (ids,),
+        "select p.user_id, c.password_hash, p.state, m.value from principals p"
+        " left join credentials c on c.user_id = p.user_id"
+        " left join claims m on m.owner = p.user_id and m.kind = %s where p.user_id = any(%s)",
+        (EMAIL, ids),
         prepare=True,
     )
     return {
-        user_id: Account(user_id=user_id, password_hash=password_hash, state=state)
-        for user_id, password_hash, state in await cursor.fetchall()
+        user_id: Account(user_id=user_id, password_hash=password_hash, state=state, login=login)
+        for user_id, password_hash, state, login in await cursor.fetchall()
     }
 
 
@@ -117,11 +130,13 @@ async def _used(connection: AsyncConnection[Any], ids: list[UUID]) -> dict[UUID,
     return dict(await cursor.fetchall())
 
 
-async def _sessions(connection: AsyncConnection[Any], ids: list[UUID]) -> dict[UUID, frozenset[UUID]]:
+async def _sessions(
+    connection: AsyncConnection[Any], ids: list[UUID], *, idle: timedelta
+) -> dict[UUID, frozenset[UUID]]:
     cursor = await connection.execute(
-        "select user_id, array_agg(session_id) from sessions"
-        " where user_id = any(%s) and not ended and expires_at > now() group by user_id",
-        (ids,),
+        "select s.user_id, array_agg(s.session_id) from sessions s where s.user_id = any(%(ids)s) and not s.ended"
+        f" and s.expires_at > clock_timestamp() and not {RESTED} group by s.user_id".encode(),
+        {"ids": ids, "idle": idle},
         prepare=True,
     )
     return {user_id: frozenset(sessions) for user_id, sessions in await cursor.fetchall()}

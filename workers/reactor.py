@@ -6,13 +6,15 @@ from hashlib import sha256
 from typing import Any, assert_never
 
 import structlog
+from msgspec import structs
 from psycopg import AsyncConnection
 
 from application.access import system
 from application.context import Context
+from application.contract import Contracts
 from application.message import Dialogs
 from application.ports import Key
-from application.reactions import Ask, Effect, Tell, reactions
+from application.reactions import Ask, Effect, Reassign, Tell, reactions
 from domain.shared import Event, Recorded, Stored
 from infrastructure.event_log import EventLog
 from infrastructure.operations import ask
@@ -34,8 +36,9 @@ log = structlog.get_logger()
 class Reactor:
     """One at a time does it. What it does is idempotent, so that a crash before the checkpoint costs nothing."""
 
-    def __init__(self, events: EventLog, feed: Feed, dialogs: Dialogs) -> None:
-        self._events, self._feed, self._dialogs = events, feed, dialogs
+    def __init__(self, events: EventLog, feed: Feed, dialogs: Dialogs, contracts: Contracts) -> None:
+        self._events, self._feed = events, feed
+        self._dialogs, self._contracts = dialogs, contracts
         self._reactions = reactions()
         self._nouns = {_noun(each.when.TOPIC) for each in self._reactions}
 
@@ -91,16 +94,14 @@ class Reactor:
     async def _effect(
         self, connection: AsyncConnection[Any], occasion: str, recorded: Recorded[Event], effect: Effect
     ) -> None:
+        context = Context(caller=system(), request_id=recorded.metadata.request_id, cause=recorded.event_id)
         match effect:
             case Tell():
                 digest = sha256(occasion.encode()).digest()
-                context = Context(
-                    caller=system(),
-                    request_id=recorded.metadata.request_id,
-                    cause=recorded.event_id,
-                    key=Key(digest=digest, fingerprint=digest),
-                )
-                await self._dialogs.tell(effect.user_id, effect.text, context)
+                keyed = structs.replace(context, key=Key(digest=digest, fingerprint=digest))
+                await self._dialogs.tell(effect.user_id, effect.text, keyed)
+            case Reassign():
+                await self._contracts.reassign(effect.party_id, context)
             case Ask():
                 await ask(connection, effect.kind, effect.about, occasion=occasion)
             case _:

@@ -1,4 +1,4 @@
-"""`chancery work`: relay, projections, signer, reactor and sweeper, tasks of one process that lives as long as all."""
+"""`chancery work`: relay, projections, signer, keys, reactor and sweeper, tasks of one process that lives as long as all."""
 
 import asyncio
 import signal
@@ -20,7 +20,7 @@ from infrastructure.postgres import open_pool
 from infrastructure.settings import Settings
 from infrastructure.tasks import end
 from projections.projection import discover
-from workers import signer
+from workers import keys, signer
 from workers.feed import Feed
 from workers.jobs import offering
 from workers.projector import Projector
@@ -49,7 +49,8 @@ async def run(settings: Settings) -> None:
             {
                 "relay": Relay(events, positions, publisher).run(url),
                 "signer": signer.run(url, wrapping, origin_of(settings)),
-                "reactor": Reactor(events, feed(), system.dialogs).run(url),
+                "keys": keys.run(url, system.signing_keys),
+                "reactor": Reactor(events, feed(), system.dialogs, system.contracts).run(url),
                 **({"sweeper": sweeper(settings, pool).run(url)} if settings.redis_url else {}),
                 **{
                     name: Projector(projection, events, feed(), nats).run(url)

@@ -20,6 +20,7 @@ from domain.contract.commands import (
     ChangeContract,
     ContractCommand,
     DraftContract,
+    ReassignContract,
     SignContract,
 )
 from domain.contract.document import fingerprint
@@ -91,6 +92,8 @@ Contract = Nothing | Open | Canceled | Archived
 def decide(contract: Contract, command: ContractCommand) -> tuple[ContractEvent, ...]:
     if isinstance(command, DraftContract):
         return draft(contract, command)
+    if isinstance(command, ReassignContract):
+        return reassign(contract, command)
     match contract:
         case Nothing():
             raise ContractUnknown("There is no such contract.")
@@ -152,6 +155,16 @@ def change(contract: Open, command: ChangeContract) -> tuple[ContractEvent, ...]
     if not new.keys().isdisjoint({"organisation_id", "contact_id"}):
         new["account_manager_id"] = command.manager_id or contract.paper.drafted_by
     return (ContractChanged(**new),) if new else ()
+
+
+def reassign(contract: Contract, command: ReassignContract) -> tuple[ContractEvent, ...]:
+    """Nothing happens to a contract that is over."""
+    if not isinstance(contract, Unsigned | Signed):
+        return ()
+    manager_id = command.manager_id or contract.paper.drafted_by
+    if manager_id == contract.paper.account_manager_id:
+        return ()
+    return (ContractChanged(account_manager_id=manager_id),)
 
 
 def refuse_firm(changed: Collection[str]) -> None:

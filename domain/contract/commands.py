@@ -21,6 +21,12 @@ class ChangeContract(Command, frozen=True, kw_only=True):
     manager_id: UUID | None = None
 
 
+class ReassignContract(Command, frozen=True, kw_only=True):
+    """Another answers for its contact, or for its organisation, by now."""
+
+    manager_id: UUID | None
+
+
 class SignContract(Command, frozen=True, kw_only=True):
     contract_id: UUID
     signed_by: UUID
@@ -41,5 +47,11 @@ class ArchiveContract(Command, frozen=True, kw_only=True):
 
 
 ContractCommand = (
-    DraftContract | ChangeContract | SignContract | AmendContract | CancelContract | ArchiveContract
+    DraftContract
+    | ChangeContract
+    | ReassignContract
+    | SignContract
+    | AmendContract
+    | CancelContract
+    | ArchiveContract
 )

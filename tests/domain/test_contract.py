@@ -15,6 +15,7 @@ from domain.contract.commands import (
     CancelContract,
     ChangeContract,
     DraftContract,
+    ReassignContract,
     SignContract,
 )
 from domain.contract.document import document
@@ -27,7 +28,7 @@ from domain.contract.events import (
     ContractSigned,
     Terms,
 )
-from domain.contract.guards import CUSTOM_ID, guards
+from domain.contract.guards import CUSTOM_ID, PARTY, guards
 from domain.contract.refusals import (
     AlreadySigned,
     AmountMissing,
@@ -194,9 +195,7 @@ def test_a_contract_that_moves_gets_the_manager_of_its_new_organisation_else_its
 def test_a_change_to_what_is_so_already_changes_nothing():
     changes = {"organisation_id": str(ALPHA), "kind": "sale", "title": "Site", "custom_id": None}
     for past in ((DRAFTED,), (DRAFTED, SIGNED)):
-        given(CONTRACT, *past).when(
-            ChangeContract(changes=changes, manager_id=CARLA)
-        ).then_nothing()
+        given(CONTRACT, *past).when(ChangeContract(changes=changes, manager_id=CARLA)).then_nothing()
 
 
 @pytest.mark.parametrize(
@@ -317,12 +316,32 @@ def test_what_was_never_drafted_is_unknown(command):
     given(CONTRACT).when(command).then_refused(ContractUnknown)
 
 
+# --- another answers for it ------------------------------------------------------------------------------------
+
+
+def test_an_open_contract_follows_who_answers_for_its_party():
+    moved = ContractChanged(account_manager_id=CARLA)
+    given(CONTRACT, DRAFTED).when(ReassignContract(manager_id=CARLA)).then(moved)
+    given(CONTRACT, DRAFTED, SIGNED).when(ReassignContract(manager_id=CARLA)).then(moved)
+    given(CONTRACT, DRAFTED, moved).when(ReassignContract(manager_id=CARLA)).then_nothing()
+
+
+@pytest.mark.parametrize("over", [(CANCELED,), (ARCHIVED,)])
+def test_a_contract_that_is_over_stays_with_whom_it_was(over):
+    given(CONTRACT, DRAFTED, *over).when(ReassignContract(manager_id=CARLA)).then_nothing()
+    given(CONTRACT).when(ReassignContract(manager_id=CARLA)).then_nothing()
+
+
 # --- guards ----------------------------------------------------------------------------------------------------
 
 
 def test_a_custom_id_is_claimed_whatever_its_case_and_let_go_when_cleared():
-    (claim, responsible) = guards(CONTRACT_ID, msgspec.structs.replace(DRAFTED, custom_id="North-1"))
+    (claim, organisation, contact, responsible) = guards(
+        CONTRACT_ID, msgspec.structs.replace(DRAFTED, custom_id="North-1")
+    )
     assert claim == Claim(kind=CUSTOM_ID, values=("north-1",))
+    assert organisation == Claim(kind=PARTY["organisation_id"], values=(f"{ALPHA}:{CONTRACT_ID}",))
+    assert contact == Claim(kind=PARTY["contact_id"], values=())
     assert responsible == Responsible(user_id=BORIS)
     assert guards(CONTRACT_ID, ContractChanged(custom_id=None)) == (Claim(kind=CUSTOM_ID, values=()),)
 
@@ -334,4 +353,5 @@ def test_what_says_nothing_of_custom_id_and_manager_leaves_them():
 
 def test_who_answers_for_it_follows_the_contract():
     moved = ContractChanged(organisation_id=BETA, account_manager_id=CARLA)
-    assert guards(CONTRACT_ID, moved) == (Responsible(user_id=CARLA),)
+    there = Claim(kind=PARTY["organisation_id"], values=(f"{BETA}:{CONTRACT_ID}",))
+    assert guards(CONTRACT_ID, moved) == (there, Responsible(user_id=CARLA))

@@ -13,10 +13,13 @@ from application.reactions import (
     Ask,
     Tell,
 )
-from domain.contract.events import ContractSigned
+from domain.contact.events import ContactAdded, ContactChanged
+from domain.contract.aggregate import CONTRACT
+from domain.contract.events import ContractDrafted, ContractSigned
 from domain.dialog.aggregate import dialog_id
 from domain.file.events import FileReceived
 from domain.message.events import MessageSent
+from domain.organisation.events import OrganisationAdded, OrganisationChanged
 from domain.shared import SYSTEM, Actor, Metadata, Recorded
 from infrastructure.bootstrap import running
 from infrastructure.event_store import new_id
@@ -49,7 +52,8 @@ async def system(dsn):
 
 
 def reactor(system) -> Reactor:
-    return Reactor(system.log, Feed(system.log, system.positions, system.nats), system.dialogs)
+    feed = Feed(system.log, system.positions, system.nats)
+    return Reactor(system.log, feed, system.dialogs, system.contracts)
 
 
 @asynccontextmanager
@@ -112,7 +116,7 @@ async def test_two_at_once_and_one_after_them_tell_it_once(system):
 
 async def test_a_crash_before_the_checkpoint_repeats_nothing(system):
     await signed(system)
-    (recorded,) = await system.log.open(await system.log.read(0, 10))
+    (*_, recorded) = await system.log.open(await system.log.read(0, 10))
     async with await connect(system.settings.database_url) as connection:
         await reactors.begin(connection)
         for _ in range(3):
@@ -150,7 +154,7 @@ async def test_a_reaction_that_fails_stops_there_says_so_and_goes_on_later(syste
 async def test_a_received_file_is_asked_to_be_read_through_once(system):
     file_id = new_id()
     await append(system.execute._store, file_id, FileReceived(object_id=new_id(), content_type="text/plain"))
-    (recorded,) = await system.log.open(await system.log.read(0, 10))
+    (*_, recorded) = await system.log.open(await system.log.read(0, 10))
     async with await connect(system.settings.database_url) as connection:
         for _ in range(2):
             await reactor(system).react(connection, recorded)
@@ -189,3 +193,33 @@ def test_a_file_is_read_through_when_only_its_beginning_was_looked_at():
     event = FileReceived(object_id=uuid4(), content_type="text/plain")
     asked = Ask(kind="file.recheck", about={"file_id": str(UUID(int=5))})
     assert RECHECK_FILE_WHEN_RECEIVED.then(recorded_as(event)) == (asked,)
+
+
+async def test_account_managers_follow_who_answers_for_a_contact_or_an_organisation(system):
+    store, alpha, kevin, contract = system.execute._store, new_id(), new_id(), new_id()
+    anna, boris, carla = uuid4(), uuid4(), uuid4()
+    await append(store, alpha, OrganisationAdded(full_name="Alpha", account_manager_id=carla))
+    await append(store, kevin, ContactAdded(organisation_id=alpha, last_name="Casey", responsible_id=anna))
+    drafted = ContractDrafted(
+        kind="cooperation",
+        organisation_id=alpha,
+        contact_id=kevin,
+        drafted_by=SIGNER,
+        account_manager_id=anna,
+    )
+    await append(store, contract, drafted)
+
+    async def manager():
+        loaded = await store.load(CONTRACT, contract, fresh=True)
+        return loaded.state.paper.account_manager_id, loaded.version
+
+    async with at_work(system):
+        await append(store, kevin, ContactChanged(responsible_id=boris), expected=1)
+        await until(lambda: settled(system), 20)
+        assert await manager() == (boris, 2)
+        await append(store, alpha, OrganisationChanged(account_manager_id=None), expected=1)
+        await until(lambda: settled(system), 20)
+        assert await manager() == (boris, 2), "the contact's responsible comes first"
+        await append(store, kevin, ContactChanged(responsible_id=None), expected=2)
+        await until(lambda: settled(system), 20)
+        assert await manager() == (SIGNER, 3), "nobody answers for the party: the drafter does"
