@@ -20,6 +20,13 @@ class Verbatim:
 VERBATIM = Verbatim()
 
 
+class AtMostBytes:
+    """The mark of a text whose form in UTF-8 has a limit, too."""
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+
+
 class Body(Struct, forbid_unknown_fields=True, kw_only=True, frozen=True):
     """What a request carries. Every body and everything nested in one descends from this."""
 
@@ -68,7 +75,10 @@ Phone = Annotated[
     ),
 ]
 Password = Annotated[
-    str, Meta(min_length=1, max_length=1_024, examples=["correct horse battery staple"]), VERBATIM
+    str,
+    Meta(min_length=1, max_length=1_024, examples=["correct horse battery staple"]),
+    VERBATIM,
+    AtMostBytes(1_024),
 ]
 Secret = Annotated[str, Meta(min_length=1, max_length=8_192, examples=["shown-once"]), VERBATIM]
 

@@ -4,10 +4,14 @@ import psycopg
 
 from api.conditions import PositionUnknown, ProjectionBehind
 from api.errors import Refusal, refusal
-from api.problems import NotFound, Problem, Unavailable
+from api.problems import NotFound, Problem, RateLimited, Unavailable
 from application.file_content import ObjectMissing
+from application.lookup import LookupUnavailable
+from application.proof import Throttled
+from application.session import RefreshedTooOften
 from infrastructure import postgres
 from infrastructure.bounded import Busy
+from infrastructure.jwks import ProviderUnavailable
 from infrastructure.object_parts import StoreUnavailable
 from infrastructure.personal_data import SubjectErased
 from infrastructure.positions import Behind, BeyondHead
@@ -17,6 +21,34 @@ class PersonErased(Problem):
     """The person this is about, or who asks for it, was erased; nothing can be written for them any more."""
 
     code, status = "subject.erased", 409
+
+
+class IdentityProviderUnavailable(Unavailable):
+    """The identity provider that this needs is away. What was asked of it is kept where the answer says so."""
+
+    code, status = "identity_provider_unavailable", 503
+
+
+@refusal.register
+def _of_provider(error: ProviderUnavailable) -> Refusal:
+    return refusal(IdentityProviderUnavailable(retry_after=error.retry_after))
+
+
+class RegisterUnavailable(Unavailable):
+    """The register or service that is looked into cannot be asked now. What it would have filled in can be typed."""
+
+    code, status = "lookup_unavailable", 503
+
+
+@refusal.register
+def _of_lookup(error: LookupUnavailable) -> Refusal:
+    return refusal(
+        RegisterUnavailable(
+            error.detail,
+            retry_after=error.retry_after,
+            hint="Nothing else waits for it: POST /organisations takes what you type.",
+        )
+    )
 
 
 @refusal.register
@@ -33,6 +65,18 @@ def _of_missing_table(_: psycopg.errors.UndefinedTable) -> Refusal:
 @refusal.register
 def _of_full_pool(error: Busy) -> Refusal:
     return refusal(Unavailable("Too much of this is going on at once.", retry_after=error.retry_after))
+
+
+@refusal.register
+def _of_guessing(error: Throttled) -> Refusal:
+    """The same for a login that exists and one that does not."""
+    wait = {"retry-after": str(error.retry_after)}
+    return refusal(RateLimited("Too many passwords were wrong. Wait before you try again.", headers=wait))
+
+
+@refusal.register
+def _of_haste(error: RefreshedTooOften) -> Refusal:
+    return refusal(RateLimited(headers={"retry-after": str(error.retry_after)}))
 
 
 @refusal.register

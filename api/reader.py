@@ -13,7 +13,7 @@ import msgspec
 
 from api.faults import step
 from api.problems import BodyTooLarge, Problem
-from api.shape import faults, verbatim_fields
+from api.shape import counts_bytes, faults, verbatim_fields
 from domain.shared import FieldError
 
 T = TypeVar("T")
@@ -46,7 +46,7 @@ class Reader(Generic[T]):
 
     def __init__(self, kind: Any) -> None:
         self.kind = kind
-        self._verbatim = verbatim_fields(kind)
+        self._verbatim, self._counts = verbatim_fields(kind), counts_bytes(kind)
         self._scan = json.JSONDecoder(
             object_pairs_hook=self._object, parse_constant=_no_constant, parse_float=_finite
         ).decode
@@ -55,9 +55,12 @@ class Reader(Generic[T]):
         """Raises BodyMalformed (it is no JSON we take) or BodyInvalid (it is, with wrong fields)."""
         tree = self.tree(body)
         try:
-            return cast(T, msgspec.convert(tree, self.kind))
+            body = msgspec.convert(tree, self.kind)
         except msgspec.ValidationError:
             raise BodyInvalid(errors=tuple(islice(faults(self.kind, tree), MOST_ERRORS))) from None
+        if self._counts and (wrong := tuple(faults(self.kind, tree))):
+            raise BodyInvalid(errors=wrong)
+        return cast(T, body)
 
     def tree(self, body: bytes) -> Any:
         """The body as plain values, its text already in normal form. Raises BodyMalformed."""

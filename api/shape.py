@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from difflib import get_close_matches
+from math import inf
 from types import NoneType, UnionType
 from typing import Annotated, Any, Union, cast, get_args, get_origin
 
@@ -9,7 +10,7 @@ import msgspec
 from msgspec import Meta, Struct, UnsetType
 
 from api.faults import fault_of, step
-from api.fields import Verbatim
+from api.fields import AtMostBytes, Verbatim
 from domain.shared import FieldError
 
 
@@ -29,6 +30,8 @@ def faults(kind: Any, value: Any, at: str = "") -> Iterator[FieldError]:
         yield one
     if clean and (message := _refused(kind, value)) is not None:
         yield fault_of(at, message, meta.description if meta else None)
+    elif clean and isinstance(value, str) and len(value.encode()) > (most := _most_bytes(kind)):
+        yield FieldError(pointer=at, code="too_long", detail=f"This must have at most {most} bytes in UTF-8.")
 
 
 def _within(bare: Any, value: Any, at: str) -> Iterator[FieldError]:
@@ -112,6 +115,16 @@ def types_within(kind: Any, seen: set[Any] | None = None) -> Iterator[tuple[str,
 def structs_within(kind: Any) -> list[type[Struct]]:
     """Every struct a body of this type can hold, itself included."""
     return [bare for _, one in types_within(kind) if is_struct(bare := bare_type(one)[0])]
+
+
+def _most_bytes(kind: Any) -> float:
+    marks = kind.__metadata__ if get_origin(kind) is Annotated else ()
+    return next((mark.size for mark in marks if isinstance(mark, AtMostBytes)), inf)
+
+
+def counts_bytes(kind: Any) -> bool:
+    """Whether msgspec alone does not judge all limits of it."""
+    return any(_most_bytes(one) < inf for _, one in types_within(kind))
 
 
 def verbatim_fields(kind: Any) -> frozenset[str]:

@@ -1,15 +1,18 @@
 """Signing in and out: a password becomes a session, a session becomes short-lived tokens."""
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import ClassVar, Protocol
 from uuid import UUID
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from application.access import AccessError, Caller, Need, Unauthenticated
 from application.context import Context, DryRun
 from application.execute import Execute
 from application.ports import Answer, Claims, Clock, NewId, Reliance, Secrets
+from application.proof import Account, Proof, Source
 from domain.session.aggregate import SESSION, SessionUnknown
 from domain.session.commands import CloseSession, OpenSession, ProveSession
 from domain.shared import Actor, Origin
@@ -20,25 +23,11 @@ from domain.user.guards import ACTIVE, EMAIL, login
 OWN = Need(right=None)
 
 
-class Account(Struct, frozen=True, kw_only=True):
-    """What sign-in must know of a user."""
-
-    user_id: UUID
-    password_hash: str | None
-    state: str
-
-
 class Accounts(Protocol):
     async def account(self, user_id: UUID) -> Account | None: ...
 
     async def sessions(self, user_id: UUID) -> frozenset[UUID]:
         """His live sessions."""
-        ...
-
-
-class Passwords(Protocol):
-    async def verify(self, stored: str | None, password: str) -> bool:
-        """With None it takes as long as with a hash, and answers False."""
         ...
 
 
@@ -59,8 +48,15 @@ class Refreshes(Protocol):
         """A new session's wrapped secret, and the first refresh token made with it."""
         ...
 
+    async def let_rest(self, session_id: UUID, idle: timedelta) -> None:
+        """This session may go unused for longer than others."""
+        ...
+
     async def rotate(self, token: str) -> Rotated | Reused | None:
-        """The successor; Reused when an old one came back; None when it is no token of ours."""
+        """The successor; Reused when an old one came back; None when it is no token of ours.
+
+        Raises RefreshedTooOften.
+        """
         ...
 
 
@@ -69,24 +65,40 @@ class AccessTokens(Protocol):
 
 
 class SignedIn(Struct, frozen=True, kw_only=True):
-    """A session's tokens. `refresh_token` is None where nothing new was made (step-up)."""
+    """A session's tokens. `refresh_token` is None where nothing new was made (step-up), and so is `device`."""
 
     user_id: UUID
     session_id: UUID
     access_token: str
     refresh_token: str | None = None
-
-
-class InvalidCredentials(Unauthenticated):
-    """The login is unknown, or the password is not his."""
-
-    code: ClassVar[str] = "auth.invalid_credentials"
+    device: str | None = None
 
 
 class InvalidRefresh(Unauthenticated):
     """The refresh token is not valid, or not any more."""
 
     code: ClassVar[str] = "auth.invalid_refresh_token"
+
+
+class RefreshReused(Unauthenticated):
+    """This refresh token was used before: somebody else may have it, so its session was ended. Sign in again."""
+
+    code: ClassVar[str] = "auth.refresh_token_reused"
+
+
+class RefreshedTooOften(Exception):
+    """One refresh token was sent again and again within seconds. Its session goes on."""
+
+    def __init__(self, retry_after: int) -> None:
+        super().__init__(f"wait {retry_after} s")
+        self.retry_after = retry_after
+
+
+class Stay(Struct, frozen=True, kw_only=True):
+    """How long a session lives at most, and how long unused; None: as long as any other."""
+
+    lifetime: timedelta
+    idle: timedelta | None = None
 
 
 class AccountBlocked(AccessError):
@@ -101,36 +113,45 @@ class Sessions:
         execute: Execute,
         claims: Claims,
         accounts: Accounts,
-        passwords: Passwords,
+        proof: Proof,
         refreshes: Refreshes,
         tokens: AccessTokens,
         clock: Clock,
         new_id: NewId,
-        lifetime: timedelta,
+        stay: Stay,
+        stays: Mapping[str, Stay],
     ) -> None:
-        self._execute, self._claims, self._accounts, self._passwords = execute, claims, accounts, passwords
+        self._execute, self._claims, self._accounts, self._proof = execute, claims, accounts, proof
         self._refreshes, self._tokens, self._clock, self._new_id = refreshes, tokens, clock, new_id
-        self._lifetime = lifetime
+        self._stay, self._stays = stay, stays
 
     async def sign_in(
-        self, name: str, password: str, *, transport: str, request_id: str, origin: Origin | None
+        self,
+        name: str,
+        password: str,
+        *,
+        transport: str,
+        request_id: str,
+        origin: Origin | None,
+        device: str | None = None,
     ) -> SignedIn:
-        """Raises InvalidCredentials, equally late for unknown and wrong, and AccountBlocked."""
+        """`device`: the token an earlier sign-in left there. Raises InvalidCredentials, Throttled, AccountBlocked."""
         kind, form = login(name)
         user_id = await self._claims.owner(kind, form, personal=kind == EMAIL)
-        account = None if user_id is None else await self._accounts.account(user_id)
-        known = await self._passwords.verify(None if account is None else account.password_hash, password)
-        if account is None or not known:
-            raise InvalidCredentials("The login or the password is wrong.")
+        claimed = None if user_id is None else await self._accounts.account(user_id)
+        source, blinded = Source(origin=origin, device=device), self._proof.blinded(kind, form)
+        account = await self._proof(claimed, password, source, login=blinded)
         if account.state != "active":
             raise AccountBlocked("This account may not sign in.")
-        return await self._open(account.user_id, transport, request_id, origin)
+        await self._proof.renew(account, password)
+        signed_in = await self._open(account.user_id, transport, request_id, origin)
+        return replace(signed_in, device=self._proof.device(account.user_id, device, self._new_id))
 
     async def _open(self, user_id: UUID, transport: str, request_id: str, origin: Origin | None) -> SignedIn:
-        now, session_id = self._clock(), self._new_id()
+        now, session_id, stay = self._clock(), self._new_id(), self._stays.get(transport, self._stay)
         wrapped, refresh = self._refreshes.first(session_id)
         command = OpenSession(
-            now=now, user_id=user_id, transport=transport, method="password", expires_at=now + self._lifetime
+            now=now, user_id=user_id, transport=transport, method="password", expires_at=now + stay.lifetime
         )
         context = Context(
             caller=Caller(actor=Actor(kind="user", id=user_id)), request_id=request_id, origin=origin
@@ -151,11 +172,16 @@ class Sessions:
             relies=still_active,
             secrets=Secrets(refresh_secret=wrapped),
         )
+        if stay.idle is not None:
+            await self._refreshes.let_rest(session_id, stay.idle)
         token = self._tokens.issue(user_id, session_id, now)
         return SignedIn(user_id=user_id, session_id=session_id, access_token=token, refresh_token=refresh)
 
     async def refresh(self, token: str, *, request_id: str, origin: Origin | None) -> SignedIn:
-        """A new pair for a refresh token; one that was used before ends its session. Raises InvalidRefresh."""
+        """A new pair for a refresh token; one that was used before ends its session.
+
+        Raises InvalidRefresh, RefreshReused, RefreshedTooOften.
+        """
         match await self._refreshes.rotate(token):
             case Rotated(user_id=user_id, session_id=session_id, proved_at=proved_at, token=successor):
                 access = self._tokens.issue(user_id, session_id, proved_at)
@@ -167,17 +193,16 @@ class Sessions:
                     caller=Caller(actor=Actor(kind="user", id=user_id)), request_id=request_id, origin=origin
                 )
                 await self._execute(SESSION, session_id, CloseSession(reason="refresh_reused"), context, OWN)
+                raise RefreshReused("This refresh token was used before, so its session was ended.")
             case None:
-                pass
-        raise InvalidRefresh("The refresh token is not valid any more. Sign in again.")
+                raise InvalidRefresh("The refresh token is not valid any more. Sign in again.")
 
-    async def prove(self, password: str, context: Context) -> SignedIn:
-        """Step-up: the same session, its password proved now. Raises InvalidCredentials."""
+    async def prove(self, password: str, context: Context, *, device: str | None = None) -> SignedIn:
+        """Step-up: the same session, its password proved now. Raises InvalidCredentials, Throttled."""
         caller = context.caller
         assert caller.session_id is not None
         account = await self._accounts.account(caller.actor.id)
-        if not await self._passwords.verify(account.password_hash if account else None, password):
-            raise InvalidCredentials("The password is wrong.")
+        await self._proof(account, password, Source(origin=context.origin, device=device))
         now = self._clock()
         await self._execute(SESSION, caller.session_id, ProveSession(now=now), context, OWN)
         token = self._tokens.issue(caller.actor.id, caller.session_id, now)

@@ -1,37 +1,36 @@
 """Accounts of people: what staff and the people themselves may do with them."""
 
-from collections.abc import Callable
 from functools import partial
 from typing import Any, ClassVar, Protocol
 from uuid import UUID
 
 import msgspec
 
-from application.access import AccessError, Caller, Need, Resource, system
+from application.access import AccessError, Caller, Need, system
 from application.context import Context, DryRun
 from application.execute import Execute
-from application.password import PasswordPolicy, PasswordRefused
+from application.password import PasswordPolicy
+from application.password_change import NewPassword, own_words
 from application.ports import Answer, Claims, ClaimTaken, NewId, Reliance, Secrets
-from application.session import Accounts, InvalidCredentials
+from application.proof import Passwords
+from application.user_identity import OWN, UserIdentities, of
 from domain.file.guards import BINDING
 from domain.shared import Actor, DomainError, FieldError, Kind, Origin
-from domain.user.aggregate import USER, EmailTaken, LastAdmin, StaffNumberTaken, User
+from domain.user.aggregate import USER
 from domain.user.commands import (
     BlockUser,
-    ChangePassword,
     ChangeRole,
     ChangeUser,
     DeactivateUser,
     ReactivateUser,
     RegisterUser,
-    ResetPassword,
     UnblockUser,
     UserCommand,
 )
 from domain.user.guards import ADMIN, EMAIL, login
+from domain.user.refusals import EmailTaken, LastAdmin, StaffNumberTaken
 
 VIEW = "user:view"
-OWN = Need(right=None)
 
 
 class RegistrationClosed(AccessError):
@@ -45,11 +44,6 @@ class EmailDomainRefused(DomainError):
 
     code: ClassVar[str] = "user.email_domain_refused"
     kind: ClassVar[Kind] = Kind.INVALID
-
-
-class Hashing(Protocol):
-    async def hash(self, password: str) -> str: ...
-    async def verify(self, stored: str | None, password: str) -> bool: ...
 
 
 class Portraits(Protocol):
@@ -79,21 +73,21 @@ class Admission(msgspec.Struct, frozen=True, kw_only=True):
             raise EmailDomainRefused("This e-mail domain is not admitted.", errors=(wrong,))
 
 
-class Users:
+class Users(UserIdentities):
     def __init__(
         self,
         execute: Execute,
         claims: Claims,
-        accounts: Accounts,
-        hashing: Hashing,
+        passwords: Passwords,
         policy: PasswordPolicy,
         admission: Admission,
         new_id: NewId,
-        new_password: Callable[[], str],
+        new_password: NewPassword,
         portraits: Portraits,
     ) -> None:
-        self._execute, self._claims, self._accounts, self._hashing = execute, claims, accounts, hashing
-        self._policy, self._admission, self._portraits = policy, admission, portraits
+        super().__init__(execute, claims)
+        self._passwords, self._policy = passwords, policy
+        self._admission, self._portraits = admission, portraits
         self._new_id, self._new_password = new_id, new_password
 
     async def register(
@@ -103,11 +97,11 @@ class Users:
         if not self._admission.open:
             raise RegistrationClosed("Accounts are opened by staff here.")
         self._admission.check(command.email)
-        self._policy.check(password, pointer="/password", own=_own(command))
+        self._policy.check(password, pointer="/password", own=own_words(command))
         user_id = self._new_id()
         himself = Caller(actor=Actor(kind="user", id=user_id))
         context = Context(caller=himself, request_id=request_id, origin=origin)
-        return await self._add(user_id, command, context, OWN, await self._hashing.hash(password))
+        return await self._add(user_id, command, context, OWN, await self._passwords.hash(password))
 
     async def create(self, command: RegisterUser, context: Context) -> Answer | DryRun:
         """By staff, with a temporary password that is shown once."""
@@ -115,7 +109,7 @@ class Users:
             return answer
         self._admission.check(command.email)
         temporary = self._new_password()
-        password_hash = "" if context.dry_run else await self._hashing.hash(temporary)
+        password_hash = "" if context.dry_run else await self._passwords.hash(temporary)
         command = msgspec.structs.replace(command, must_change_password=True, by_role=_role(context))
         once = {"temporary_password": temporary}
         need = Need(right="user:create")
@@ -151,38 +145,6 @@ class Users:
 
     async def change_own(self, changes: dict[str, Any], context: Context) -> Answer | DryRun:
         return await self._change(context.caller.actor.id, ChangeUser(changes=changes), context, OWN)
-
-    async def change_password(self, old: str, new: str, context: Context) -> Answer | DryRun:
-        """By the user himself; his other sessions end. Raises InvalidCredentials, PasswordRefused."""
-        user_id = context.caller.actor.id
-        account = await self._accounts.account(user_id)
-        if account is None or not await self._hashing.verify(account.password_hash, old):
-            raise InvalidCredentials("The old password is wrong.")
-        self._policy.check(new, pointer="/new")
-        if old == new:
-            wrong = FieldError(pointer="/new", code="unchanged", detail="Not the old one again.")
-            raise PasswordRefused("The new password is the old one.", errors=(wrong,))
-        secrets = Secrets(password_hash=(user_id, await self._hashing.hash(new)))
-        command = ChangePassword(keep_session_id=context.caller.session_id)
-        return await self._execute(USER, user_id, command, context, OWN, secrets=secrets)
-
-    async def reset_password(self, user_id: UUID, password: str | None, context: Context) -> Answer | DryRun:
-        """By staff: the given one, or a temporary one that is shown once; to be changed at the next sign-in."""
-        if (answer := await self._execute.admit(context, "user:password")) is not None:
-            return answer
-        if password is not None:
-            self._policy.check(password, pointer="/password")
-        chosen = password or self._new_password()
-        password_hash = "" if context.dry_run else await self._hashing.hash(chosen)
-        return await self._execute(
-            USER,
-            user_id,
-            ResetPassword(by_role=_role(context)),
-            context,
-            Need(right="user:password", view=VIEW, step_up=True),
-            secrets=Secrets(password_hash=(user_id, password_hash)),
-            once=None if password is not None else {"temporary_password": chosen},
-        )
 
     async def change_role(self, user_id: UUID, role: str, context: Context) -> Answer | DryRun:
         need = Need(right="user:role", view=VIEW, step_up=True)
@@ -232,7 +194,7 @@ class Users:
             command,
             context,
             need,
-            resource=_of(user_id),
+            resource=of(user_id),
             keep_one=(ADMIN,),
             none_left=lambda: LastAdmin("The last active administrator stays one."),
         )
@@ -244,26 +206,18 @@ class Users:
         file_id = command.changes.get("avatar_file_id")
         relies = None if file_id is None else partial(self._portraits.avatar, UUID(file_id), user_id)
         return await self._execute(
-            USER, user_id, command, context, need, resource=_of(user_id), relies=relies, taken=self._taken
+            USER, user_id, command, context, need, resource=of(user_id), relies=relies, taken=self._taken
         )
 
     def _taken(self, taken: ClaimTaken) -> DomainError:
         return self._portraits.taken(taken) if taken.kind == BINDING else _taken(taken)
 
     async def _do(self, user_id: UUID, command: UserCommand, context: Context, need: Need) -> Answer | DryRun:
-        return await self._execute(USER, user_id, command, context, need, resource=_of(user_id), taken=_taken)
-
-
-def _of(user_id: UUID) -> Callable[[User], Resource]:
-    return lambda _: Resource(scopes=frozenset({("user", str(user_id))}))
+        return await self._execute(USER, user_id, command, context, need, resource=of(user_id), taken=_taken)
 
 
 def _role(context: Context) -> str:
     return context.caller.role or "user"
-
-
-def _own(command: RegisterUser) -> tuple[str | None, ...]:
-    return command.email, command.email.partition("@")[0], command.first_name, command.last_name
 
 
 def _taken(taken: ClaimTaken) -> DomainError:

@@ -1,12 +1,19 @@
 """Passwords are kept as argon2id hashes (RFC 9106), made and checked in a bounded pool: never a password in a log."""
 
 import os
-from unicodedata import normalize
+from pathlib import Path
+from typing import Any
+from uuid import UUID
 
 from argon2 import PasswordHasher
 from argon2.exceptions import VerifyMismatchError
+from psycopg_pool import AsyncConnectionPool
 
+from application.password import PasswordPolicy, form
 from infrastructure.bounded import Bounded
+from infrastructure.settings import Settings
+
+COMMON = Path(__file__).parent.parent / "data" / "common_passwords.txt"
 
 MEMORY_KIB, PASSES, LANES = 19_456, 2, 1
 """OWASP Password Storage Cheat Sheet, argon2id: 19 MiB, two passes, one lane; about 17 ms of one core."""
@@ -43,6 +50,31 @@ class Passwords:
             return False
 
 
+def policy_of(settings: Settings) -> PasswordPolicy:
+    return PasswordPolicy(
+        min_length=settings.password_min_length,
+        max_length=settings.password_max_length,
+        needs=settings.password_needs,
+        special_characters=settings.password_special_characters,
+        forbidden_characters=settings.password_forbidden_characters,
+        common=frozenset(COMMON.read_text(encoding="utf-8").split()),
+    )
+
+
+class PasswordHashes:
+    """Implements application.proof.Hashes."""
+
+    def __init__(self, pool: AsyncConnectionPool[Any]) -> None:
+        self._pool = pool
+
+    async def replace(self, user_id: UUID, stored: str, new: str) -> None:
+        """One statement: a password that is changed at the same time stays changed."""
+        async with self._pool.connection() as connection:
+            await connection.execute(
+                "update credentials set password_hash = %s where user_id = %s and password_hash = %s",
+                (new, user_id, stored),
+            )
+
+
 def _bytes(password: str) -> bytes:
-    """NFKC, so that a password typed on another keyboard is the same one (NIST SP 800-63B 3.1.1.2)."""
-    return normalize("NFKC", password).encode()
+    return form(password).encode()

@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Meta
 
 from infrastructure import settings_sources as sources_of
-from infrastructure.settings_rules import RULES
+from infrastructure.settings_rules import RULES, password_disagreements
 from infrastructure.settings_sources import PREFIX, Mistake
 
 MASK = "********"
@@ -61,6 +61,22 @@ class Settings(Servers, frozen=True, kw_only=True):
     ] = 5 << 20
     admin_email: Annotated[str, Meta(description="login of the first admin")] = "admin@chancery.local"
     admin_password: Annotated[Secret, Meta(description="password of the first admin")] = ""
+    password_min_length: Annotated[
+        int, Meta(ge=8, le=256, description="characters a password has at least")
+    ] = 12
+    password_max_length: Annotated[
+        int, Meta(ge=8, le=256, description="characters a password has at most")
+    ] = 256
+    password_needs: Annotated[
+        tuple[Literal["upper", "lower", "digit", "special", "digit_or_special"], ...],
+        Meta(description="kinds of character a password must have; none = any will do"),
+    ] = ()
+    password_special_characters: Annotated[
+        str, Meta(description="which count as special; unset = all but letters, digits and spaces")
+    ] = ""
+    password_forbidden_characters: Annotated[
+        str, Meta(description="characters that no password may have")
+    ] = ""
     registration: Annotated[
         Literal["open", "closed"], Meta(description="whether strangers may open an account")
     ] = "closed"
@@ -79,7 +95,11 @@ class Settings(Servers, frozen=True, kw_only=True):
         tuple[str, ...], Meta(description="networks whose X-Forwarded-For counts")
     ] = ()
     oidc_issuers: Annotated[
-        tuple[str, ...], Meta(description="outside issuers whose tokens are accepted")
+        tuple[str, ...],
+        Meta(
+            description="outside issuers whose tokens are accepted: URLs, each maybe with"
+            " audience=, jwks=, typ=, accept= behind it"
+        ),
     ] = ()
     idp_admin_url: Annotated[str, Meta(description="admin API of the identity provider")] = ""
     idp_admin_token: Annotated[Secret, Meta(description="token for the identity provider's admin API")] = ""
@@ -88,8 +108,24 @@ class Settings(Servers, frozen=True, kw_only=True):
     geo_url: Annotated[str, Meta(description="look-up of postal addresses")] = ""
     smtp_url: Annotated[Secret, Meta(description="mail server")] = ""
     http_workers: Annotated[int, Meta(ge=1, le=64, description="processes that serve the API")] = 1
+    requests_per_minute: Annotated[
+        int, Meta(ge=1, le=10_000_000, description="requests of a signed-in person")
+    ] = 60_000
+    stranger_requests_per_minute: Annotated[
+        int, Meta(ge=1, le=10_000_000, description="requests of an address to what is open to anybody")
+    ] = 6_000
     log_format: Annotated[Literal["json", "console"], Meta(description="form of a log line")] = "console"
-    session_days: Annotated[int, Meta(ge=1, le=365, description="days an unused session lives")] = 30
+    session_days: Annotated[int, Meta(ge=1, le=365, description="days a session lives at most")] = 30
+    session_idle_days: Annotated[int, Meta(ge=1, le=365, description="days a session lives unused")] = 7
+    cli_session_days: Annotated[
+        int, Meta(ge=1, le=730, description="days a session of a command line lives at most")
+    ] = 180
+    cli_session_idle_days: Annotated[
+        int, Meta(ge=1, le=730, description="days a session of a command line lives unused")
+    ] = 90
+    signing_key_days: Annotated[
+        int, Meta(ge=1, le=730, description="days after which another key signs the access tokens")
+    ] = 90
     sources: dict[str, str] = {}
 
     @property
@@ -196,6 +232,7 @@ def _disagreements(values: Mapping[str, Any], sources: Mapping[str, str]) -> Ite
     for weaker, stronger in _STRONGER.items():
         if values.get(stronger) and not values.get(weaker):
             yield Mistake(weaker, "not set", f"must be set when {stronger} is")
+    yield from (Mistake(*mistake) for mistake in password_disagreements(values, sources))
     s3 = [name for name in SERVERS if name.startswith("s3_")]
     if any(values.get(name) for name in s3):
         yield from (

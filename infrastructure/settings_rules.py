@@ -3,10 +3,14 @@
 import base64
 import binascii
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from ipaddress import ip_network
+from string import ascii_lowercase, ascii_uppercase, digits, punctuation
+from typing import Any
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from infrastructure.issuer import issuer_of
 
 Rule = Callable[[str], str | None]
 
@@ -48,11 +52,23 @@ def _key(value: str) -> str | None:
     return None if length == 32 else f"must be 32 bytes in base64, not {length}"
 
 
+def _no_letter(value: str) -> str | None:
+    return "must be no letters, digits or spaces" if any(c.isalnum() or c.isspace() for c in value) else None
+
+
 def _network(value: str) -> str | None:
     try:
         ip_network(value)
     except ValueError:
         return "is not an address or network; expected one like 10.0.0.0/8"
+    return None
+
+
+def _issuer(value: str) -> str | None:
+    try:
+        issuer_of(value)
+    except ValueError as problem:
+        return str(problem)
     return None
 
 
@@ -74,6 +90,7 @@ RULES: Mapping[str, Rule] = {
     "root_path": _matches(r"(/[^/\s?#]+)+", "must begin with a slash and not end with one"),
     "admin_email": _matches(r"[^@\s]+@[^@\s]+", "is not an e-mail address"),
     "time_zone": _time_zone,
+    "password_special_characters": _no_letter,
     "key_encryption_key": _key,
     "email_domains": _matches(
         r"[a-z0-9-]+(\.[a-z0-9-]+)+", "must be an exact domain in lower case, no wildcard"
@@ -82,7 +99,7 @@ RULES: Mapping[str, Rule] = {
         r"https?://[^/*\s]+", "must be an exact origin like https://app.example, never *"
     ),
     "trusted_proxies": _network,
-    "oidc_issuers": _HTTP,
+    "oidc_issuers": _issuer,
     "idp_admin_url": _HTTP,
     "egrul_url": _HTTP,
     "sirene_url": _HTTP,
@@ -90,3 +107,19 @@ RULES: Mapping[str, Rule] = {
     "smtp_url": _url("smtp", "smtps"),
 }
 """By setting; for a list, the rule of each of its entries."""
+
+
+def password_disagreements(
+    values: Mapping[str, Any], sources: Mapping[str, str]
+) -> Iterator[tuple[str, str, str]]:
+    """Rules that no password could keep: (setting, where it was said, problem)."""
+    longest = values.get("password_max_length")
+    if longest is not None and longest < (values.get("password_min_length") or 12):
+        yield "password_max_length", sources["password_max_length"], "is less than password_min_length"
+    forbidden = set(values.get("password_forbidden_characters") or "")
+    special = values.get("password_special_characters") or punctuation
+    known = {"upper": ascii_uppercase, "lower": ascii_lowercase, "digit": digits, "special": special}
+    for need in values.get("password_needs") or ():
+        if need in known and forbidden.issuperset(known[need]):
+            source = sources["password_forbidden_characters"]
+            yield "password_forbidden_characters", source, f"leave nothing of what is needed: {need}"

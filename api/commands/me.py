@@ -10,16 +10,19 @@ from litestar.params import JSONBody
 from api.answers import Answer, Receipt
 from api.asking import Asked, DryRunFlag, IdempotencyKey, IfMatch, answered, context
 from api.auth import origin_of
+from api.commands.session import DEVICE
 from api.commands.user import PATH, ChangeMeBody, ChangePasswordBody, RegisterBody
+from api.cookies import Cookies
 from api.openapi import problems
 from application.password import PasswordRefused
-from application.session import InvalidCredentials
+from application.password_change import PasswordChanges
+from application.proof import InvalidCredentials
 from application.user import EmailDomainRefused, RegistrationClosed, Users
-from domain.user.aggregate import EmailTaken, LastAdmin
 from domain.user.commands import RegisterUser
+from domain.user.refusals import EmailTaken, LastAdmin
 
 
-def routes(users: Users) -> Router:
+def routes(users: Users, passwords: PasswordChanges, cookies: Cookies) -> Router:
     @patch("/")
     async def change_me(
         request: Asked,
@@ -45,7 +48,9 @@ def routes(users: Users) -> Router:
     ) -> Answer[Receipt]:
         """Change your password; your other sessions end."""
         asked = context(request, data, if_match, idempotency_key, dry_run=dry_run)
-        return answered(await users.change_password(data.old, data.new, asked))
+        return answered(
+            await passwords.change(data.old, data.new, asked, device=cookies.read(request, DEVICE))
+        )
 
     @delete("/", status_code=200, responses=problems(LastAdmin))
     async def leave(

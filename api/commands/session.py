@@ -3,7 +3,7 @@
 from typing import Annotated, Any, Literal
 
 import msgspec
-from litestar import Request, Router, delete, post
+from litestar import Router, delete, post
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import JSONBody
 from msgspec import UNSET, Struct, UnsetType
@@ -11,21 +11,32 @@ from msgspec import UNSET, Struct, UnsetType
 from api import answers
 from api.answers import Answer, Receipt
 from api.asking import Asked, answered, context
-from api.auth import Lane, origin_of
-from api.declared import refuse_unknown_query
+from api.auth import Lane, anybody, origin_of
+from api.cookies import Cookies
 from api.fields import Body, Nothing, Password, Secret
 from api.openapi import problems
 from api.refs import Ref, id_of
-from application.session import AccountBlocked, InvalidCredentials, InvalidRefresh, Sessions, SignedIn
+from application.proof import InvalidCredentials
+from application.session import (
+    AccountBlocked,
+    InvalidRefresh,
+    RefreshReused,
+    Sessions,
+    SignedIn,
+)
 from domain.session.aggregate import SessionUnknown
 
 Login = Annotated[str, msgspec.Meta(min_length=1, max_length=254, examples=["admin@chancery.local"])]
 
 
+DEVICE, DEVICE_SECONDS = "chancery_device", 31_536_000
+"""The cookie by which somebody is known to have signed in on this device before, and how long it lasts."""
+
+
 class LoginBody(Body, frozen=True, kw_only=True):
     login: Login
     password: Password
-    transport: Literal["bearer"] = "bearer"
+    transport: Literal["bearer", "cli"] = "bearer"
 
 
 class RefreshBody(Body, frozen=True, kw_only=True):
@@ -48,10 +59,9 @@ class TokenPair(Struct, frozen=True, kw_only=True):
     refresh_token: str | UnsetType = UNSET
 
 
-def routes(sessions: Sessions, people: Lane, registration: HTTPRouteHandler) -> list[Router]:
-    async def anybody(request: Request[Any, Any, Any]) -> None:
-        refuse_unknown_query(request)
-
+def routes(
+    sessions: Sessions, people: Lane, registration: HTTPRouteHandler, cookies: Cookies
+) -> list[Router]:
     @post("/login", status_code=200, responses=problems(InvalidCredentials, AccountBlocked))
     async def sign_in(request: Asked, data: JSONBody[LoginBody]) -> Answer[TokenPair]:
         """E-mail or staff number, and the password. Unknown and wrong look the same and take the same time."""
@@ -61,10 +71,13 @@ def routes(sessions: Sessions, people: Lane, registration: HTTPRouteHandler) -> 
             transport=data.transport,
             request_id=_request_id(request),
             origin=origin_of(request),
+            device=cookies.read(request, DEVICE),
         )
-        return _pair(signed_in)
+        answer = _pair(signed_in)
+        answer.fields.append(cookies.set(DEVICE, signed_in.device or "", seconds=DEVICE_SECONDS))
+        return answer
 
-    @post("/refresh", status_code=200, responses=problems(InvalidRefresh))
+    @post("/refresh", status_code=200, responses=problems(InvalidRefresh, RefreshReused))
     async def refresh(request: Asked, data: JSONBody[RefreshBody]) -> Answer[TokenPair]:
         """A new pair. A retry within 30 s gets the same successor; an older token ends the session."""
         return _pair(
@@ -76,7 +89,8 @@ def routes(sessions: Sessions, people: Lane, registration: HTTPRouteHandler) -> 
     @post("/step-up", status_code=200, responses=problems(InvalidCredentials))
     async def step_up(request: Asked, data: JSONBody[StepUpBody]) -> Answer[TokenPair]:
         """Prove the password again; critical commands want that within five minutes."""
-        return _pair(await sessions.prove(data.password, context(request, data, None, None)))
+        asked, device = context(request, data, None, None), cookies.read(request, DEVICE)
+        return _pair(await sessions.prove(data.password, asked, device=device))
 
     @post("/logout", status_code=204)
     async def sign_out(request: Asked, data: JSONBody[LogoutBody]) -> Answer[None]:

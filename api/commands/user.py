@@ -14,8 +14,10 @@ from api.fields import END, Body, Change, Email, Name, Nothing, Password, Phone,
 from api.openapi import problems
 from api.refs import Ref, id_of
 from application.password import PasswordRefused
+from application.password_change import PasswordChanges
 from application.user import EmailDomainRefused, Users
-from domain.user.aggregate import (
+from domain.user.commands import RegisterUser
+from domain.user.refusals import (
     AboveYou,
     EmailTaken,
     LastAdmin,
@@ -24,7 +26,6 @@ from domain.user.aggregate import (
     UserIsDeactivated,
     UserUnknown,
 )
-from domain.user.commands import RegisterUser
 
 PATH = "/api/v1/users"
 Role = Literal["user", "moderator", "admin"]
@@ -90,7 +91,7 @@ class ChangePasswordBody(Body, frozen=True, kw_only=True):
     new: Password
 
 
-def routes(users: Users) -> Router:
+def routes(users: Users, passwords: PasswordChanges) -> Router:
     @post("/", responses=problems(EmailTaken, StaffNumberTaken, EmailDomainRefused, AboveYou))
     async def create_user(
         request: Asked,
@@ -207,7 +208,7 @@ def routes(users: Users) -> Router:
     ) -> Answer[Receipt]:
         """Set a password for somebody who lost it; without one a `temporary_password` is made and shown once."""
         asked = context(request, data, if_match, idempotency_key, dry_run=dry_run)
-        return answered(await users.reset_password(id_of(ref), data.password, asked))
+        return answered(await passwords.reset(id_of(ref), data.password, asked))
 
     return Router(
         "/users",

@@ -19,11 +19,18 @@ GRANTS = """
 grant usage on schema public to {role};
 grant select on all tables in schema public to {role};
 grant insert, update, delete on projections, refreshes, signing_keys, operations to {role};
+grant insert, update, delete on sign_in_failures to {role};
+grant insert, update, delete on issuer_keys, provider_wishes to {role};
+grant update (password_hash) on credentials to {role};
 grant execute on function append, append_as_given to {role};
+grant insert, update, delete on client_uses, rate_limits to {role};
+grant update (hash) on client_keys to {role};
 revoke execute on function append, append_as_given, apply_guards from public;
 grant create, usage on schema read, read_next, read_prev to {role};
 grant usage on schema audit to {role};
 grant select, insert, update on all tables in schema audit to {role};
+grant create, usage on schema lookup to {role};
+grant select, insert, update on lookup.registers to {role};
 """
 
 
