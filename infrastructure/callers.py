@@ -1,8 +1,8 @@
 """Who a session belongs to and what he may do now: one coalesced statement of index probes, remembered for commands."""
 
 from collections import OrderedDict
-from datetime import datetime
-from functools import lru_cache
+from datetime import datetime, timedelta
+from functools import lru_cache, partial
 from typing import Any
 from uuid import UUID
 
@@ -11,24 +11,28 @@ from msgspec import Struct
 from psycopg import AsyncConnection
 
 from application.access import Caller, Right, SessionEnded
+from domain.api_client.guards import ROLE as CLIENT
 from domain.shared import Actor
 from infrastructure.postgres import GroupRead
+from infrastructure.refresh import IDLE, RESTED
 
 REMEMBERED = 20_000
 """Sessions whose caller is kept for commands."""
 
 RIGHTS = """(select json_agg(json_build_array(g.grant_id, g.scope_type, g.scope_id, g.module, g.action, g.grantable,
                                        g.not_before, g.expires_at))::text
-   from (values ('user', p.user_id), ('department', p.department_id)) as subject(kind, id)
+   from (values (case p.role when 'client' then 'client' else 'user' end, p.user_id),
+                ('department', p.department_id)) as subject(kind, id)
    join rights g on g.subject_kind = subject.kind and g.subject_id = subject.id
    where g.expires_at is null or g.expires_at > clock_timestamp())"""
-"""The rights of the user `p`, his own and his department's, for `rights_of` to read."""
+"""The rights of the user or API client `p`, his own and his department's, for `rights_of` to read."""
 
 _READ = f"""
 select s.session_id, s.user_id, s.access_version, s.proved_at, p.role, p.department_id, p.must_change_password,
   {RIGHTS}
 from sessions s join principals p on p.user_id = s.user_id
-where s.session_id = any(%s) and not s.ended and s.expires_at > clock_timestamp() and p.state = 'active'
+where s.session_id = any(%(sessions)s) and not s.ended and s.expires_at > clock_timestamp() and p.state = 'active'
+  and not {RESTED}
 """
 
 
@@ -51,8 +55,8 @@ _held: msgspec.json.Decoder[list[_Held]] = msgspec.json.Decoder(list[_Held])
 class SessionCallers:
     """Implements application.ports.Callers. Its `run` must be at work."""
 
-    def __init__(self, url: str) -> None:
-        self._read = GroupRead(url, read_callers, name="chancery callers")
+    def __init__(self, url: str, *, idle: timedelta = IDLE) -> None:
+        self._read = GroupRead(url, partial(read_callers, idle=idle), name="chancery callers")
         self._remembered: OrderedDict[UUID, Caller] = OrderedDict()
 
     async def of_session(self, session_id: UUID, user_id: UUID, *, fresh: bool) -> Caller:
@@ -89,10 +93,12 @@ class SessionCallers:
             self._remembered.popitem(last=False)
 
 
-async def read_callers(connection: AsyncConnection[Any], sessions: list[UUID]) -> dict[UUID, Caller]:
+async def read_callers(
+    connection: AsyncConnection[Any], sessions: list[UUID], *, idle: timedelta = IDLE
+) -> dict[UUID, Caller]:
     """The callers of those sessions that are live and whose user is active."""
     cursor = connection.cursor(binary=True)
-    await cursor.execute(_READ.encode(), (sessions,), prepare=True)
+    await cursor.execute(_READ.encode(), {"sessions": sessions, "idle": idle}, prepare=True)
     return {row[0]: _caller(*row) for row in await cursor.fetchall()}
 
 
@@ -107,7 +113,7 @@ def _caller(
     held: str | None,
 ) -> Caller:
     return Caller(
-        actor=Actor(kind="user", id=user_id),
+        actor=Actor(kind=CLIENT if role == CLIENT else "user", id=user_id),
         role=role,
         department_id=department_id,
         session_id=session_id,

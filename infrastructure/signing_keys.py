@@ -1,15 +1,13 @@
-"""The keys that sign access tokens (ES256): kept wrapped in a table, read again and again, published by half."""
+"""The keys that sign access tokens (ES256): private halves wrapped in a table, states as the log has them."""
 
 import asyncio
-import time
 from base64 import urlsafe_b64encode
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
 from hashlib import sha256
 from typing import Any
 
 import msgspec
-import psycopg
 import structlog
 from cryptography.hazmat.primitives.asymmetric.ec import (
     SECP256R1,
@@ -24,28 +22,29 @@ from cryptography.hazmat.primitives.serialization import (
     load_der_private_key,
 )
 from psycopg import AsyncConnection
-from psycopg.types.json import Jsonb
+from psycopg_pool import AsyncConnectionPool
 
+from domain.signing_key.guards import ACTIVE, COMPROMISED, PUBLISHED, RETIRED
 from infrastructure.personal_data import Wrapping
-from infrastructure.postgres import TIMEOUTS, connect
+from infrastructure.postgres import KEYS, LOST, Unavailable, connect
 
-PUBLISHED = ("pending", "active", "retiring")
-"""pending: known to everybody before it signs · active: signs · retiring: verifies until its last token has expired.
-The others, retired and compromised, verify nothing any more."""
-EVERY = 30.0
-"""Seconds between two looks at the table."""
+EVERY = 0.5
+"""Seconds between two looks, so that every process knows of a compromised key within one."""
+
+_STATES = """select k.kid, k.wrapped, c.kind from claims c join signing_keys k on k.kid = c.value
+where c.kind = any(%s) order by k.made_at, k.kid"""
 
 _log = structlog.get_logger("signing_keys")
 
 
 class KeyRing:
-    """The keys as the table had them at the last look. `edition` moves with every change, `jwks` is the public set."""
+    """The keys as the tables had them at the last look. `edition` moves with every change, `jwks` is the public set."""
 
     def __init__(self, url: str, wrapping: Wrapping) -> None:
         self._url, self._wrapping = url, wrapping
         self._rows: list[tuple[str, bytes, str]] = []
-        self._wanted = asyncio.Event()
-        self._last_wish = -EVERY
+        self._connection: AsyncConnection[Any] | None = None
+        self._looking = asyncio.Lock()
         self._signer: tuple[str, EllipticCurvePrivateKey] | None = None
         self.public: Mapping[str, EllipticCurvePublicKey] = {}
         self.jwks = b'{"keys":[]}'
@@ -53,71 +52,87 @@ class KeyRing:
 
     @property
     def signer(self) -> tuple[str, EllipticCurvePrivateKey]:
-        """The key id and the key that sign now."""
+        """The key id and the key that sign now. Raises Unavailable."""
         if self._signer is None:
-            raise LookupError("no signing key is active")
+            raise Unavailable("no signing key is active")
         return self._signer
 
-    async def open(self) -> None:
-        """Reads the keys; the very first start makes one, however many processes start at once."""
-        connection = await connect(self._url, options=TIMEOUTS, name="chancery keys")
-        async with connection:
-            await self._read(connection)
-            if self._signer is None:
-                await self._make(connection)
-                await self._read(connection)
+    async def look(self) -> None:
+        """Reads the keys now. Raises what psycopg raises, and InvalidTag: the key-encryption key is another one."""
+        async with self._looking:
+            if self._connection is None or self._connection.closed:
+                self._connection = await connect(self._url, name="chancery keys")
+            cursor = await self._connection.execute(_STATES, (list(PUBLISHED),), prepare=True)
+            self._take(await cursor.fetchall())
 
     async def run(self) -> None:
-        """Looks again every 30 s, or when a key was wanted; without the database the known keys stay good."""
-        while True:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(EVERY):
-                    await self._wanted.wait()
-            self._wanted.clear()
-            try:
-                async with await connect(self._url, options=TIMEOUTS, name="chancery keys") as connection:
-                    await self._read(connection)
-            except (psycopg.OperationalError, psycopg.InterfaceError) as problem:
-                _log.warning("signing keys could not be read", problem=str(problem))
+        """Looks again and again; without the database the known keys stay good."""
+        reached = True
+        try:
+            while True:
+                await asyncio.sleep(EVERY)
+                try:
+                    await self.look()
+                    reached = True
+                except LOST as problem:
+                    if reached:
+                        _log.warning("signing keys could not be read", problem=str(problem))
+                    reached = False
+                    await self.close()
+        finally:
+            await self.close()
 
-    def want(self) -> None:
-        """Somebody came with a key id that is not here: look now, but for strangers' sake at most once in 30 s."""
-        now = time.monotonic()
-        if now - self._last_wish >= EVERY:
-            self._last_wish = now
-            self._wanted.set()
+    async def close(self) -> None:
+        if self._connection is not None:
+            await self._connection.close()
+        self._connection = None
 
-    async def _read(self, connection: AsyncConnection[Any]) -> None:
-        cursor = await connection.execute(
-            "select kid, wrapped, state from signing_keys where state = any(%s) order by made_at, kid",
-            (list(PUBLISHED),),
-        )
-        rows = await cursor.fetchall()
+    def _take(self, rows: list[tuple[str, bytes, str]]) -> None:
         if rows == self._rows:
             return
         private = {kid: _private(self._wrapping.unwrap(wrapped, _purpose(kid))) for kid, wrapped, _ in rows}
         self.public = {kid: key.public_key() for kid, key in private.items()}
-        self._signer = next(
-            ((kid, private[kid]) for kid, _, state in reversed(rows) if state == "active"), None
-        )
+        self._signer = next(((kid, private[kid]) for kid, _, kind in reversed(rows) if kind == ACTIVE), None)
         self.jwks = msgspec.json.encode({"keys": [_published(kid, key) for kid, key in self.public.items()]})
         self._rows = rows
         self.edition += 1
 
-    async def _make(self, connection: AsyncConnection[Any]) -> None:
-        async with connection.transaction():
-            await connection.execute("lock table signing_keys in share row exclusive mode")
-            cursor = await connection.execute("select from signing_keys where state = 'active'")
-            if await cursor.fetchone() is not None:
-                return
-            key = generate_private_key(SECP256R1())
-            jwk = public_jwk(key.public_key())
-            kid = thumbprint(jwk)
-            secret = key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
+
+class KeyHalves:
+    """Implements application.signing_key.Halves."""
+
+    def __init__(self, url: str, pool: AsyncConnectionPool[Any], wrapping: Wrapping) -> None:
+        self._url, self._pool, self._wrapping = url, pool, wrapping
+
+    async def make(self) -> tuple[str, dict[str, str]]:
+        key = generate_private_key(SECP256R1())
+        jwk = public_jwk(key.public_key())
+        kid = thumbprint(jwk)
+        secret = key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
+        async with self._pool.connection() as connection:
             await connection.execute(
-                "insert into signing_keys (kid, wrapped, public_jwk, state) values (%s, %s, %s, 'active')",
-                (kid, self._wrapping.wrap(secret, _purpose(kid)), Jsonb(jwk)),
+                "insert into signing_keys (kid, wrapped) values (%s, %s)",
+                (kid, self._wrapping.wrap(secret, _purpose(kid))),
             )
+        return kid, jwk
+
+    async def states(self) -> dict[str, str]:
+        async with self._pool.connection() as connection:
+            cursor = await connection.execute(_STATES, (list(PUBLISHED),))
+            return {kid: kind for kid, _, kind in await cursor.fetchall()}
+
+    async def forget(self) -> None:
+        async with self._pool.connection() as connection:
+            await connection.execute(
+                "delete from signing_keys k using claims c where c.value = k.kid and c.kind = any(%s)",
+                ([RETIRED, COMPROMISED],),
+            )
+
+    @asynccontextmanager
+    async def alone(self) -> AsyncGenerator[None]:
+        async with await connect(self._url, options="", name="chancery first key") as connection:
+            await connection.execute("select pg_advisory_lock(%s)", (KEYS,))
+            yield
 
 
 def public_jwk(key: EllipticCurvePublicKey) -> dict[str, str]:

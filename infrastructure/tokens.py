@@ -10,7 +10,6 @@ import jwt
 import msgspec
 from msgspec import Meta, Struct
 
-from infrastructure.personal_data import Wrapping
 from infrastructure.signing_keys import KeyRing
 from infrastructure.strict_jwt import InvalidToken, read
 
@@ -56,17 +55,6 @@ class Tokens:
         self.ring, self._issuer, self._audience = ring, issuer, f"{issuer}/api/v1"
         self._verified: dict[str, AccessToken] = {}
         self._edition = ring.edition
-
-    @classmethod
-    async def open(cls, url: str, wrapping: Wrapping, *, issuer: str) -> "Tokens":
-        """With its keys read, or the first one made."""
-        ring = KeyRing(url, wrapping)
-        await ring.open()
-        return cls(ring, issuer=issuer)
-
-    async def run(self) -> None:
-        """Keeps the keys up to date, for ever."""
-        await self.ring.run()
 
     def issue(
         self, user_id: UUID, session_id: UUID, proved_at: datetime, *, now: datetime | None = None
@@ -114,7 +102,6 @@ class Tokens:
             raise InvalidToken("issued by somebody else")
         key = self.ring.public.get(kid)
         if key is None:
-            self.ring.want()
             raise InvalidToken("signed by a key that is not ours")
         try:
             jwt.decode(

@@ -16,7 +16,10 @@ from projections.projection import Fold
 
 
 class Session(Struct, frozen=True, kw_only=True):
-    """One sign-in. `device` and `address` are as seen when it was opened."""
+    """One sign-in. `device` and `address` are as seen when it was opened.
+
+    `close_reason` is null while it is open, and when it ended by time or together with others of its user.
+    """
 
     id: UUID
     version: int
@@ -30,10 +33,12 @@ class Session(Struct, frozen=True, kw_only=True):
     transport: str
     proved_at: datetime
     expires_at: datetime
+    closed_at: datetime | None = None
+    close_reason: str | None = None
 
     @property
     def archived(self) -> bool:
-        return False
+        return self.state == "closed"
 
 
 COLUMNS = {
@@ -63,7 +68,7 @@ def fold(view: Session | None, recorded: Recorded[SessionEvent]) -> Session:
             device=origin.agent if origin else None,
             address=origin.address if origin else None,
             transport=event.transport,
-            proved_at=event.opened_at,
+            proved_at=event.proved_at or event.opened_at,
             expires_at=event.expires_at,
         )
     assert view is not None
@@ -74,10 +79,12 @@ def fold(view: Session | None, recorded: Recorded[SessionEvent]) -> Session:
         case SessionProved():
             return msgspec.structs.replace(after, proved_at=event.proved_at)
         case SessionClosed():
-            return msgspec.structs.replace(after, state="closed")
+            return msgspec.structs.replace(
+                after, state="closed", closed_at=recorded.recorded_at, close_reason=event.reason
+            )
         case _:
             assert_never(event)
 
 
-SESSIONS = Fold(name="session", version=1, view=Session, columns=COLUMNS, fold=fold)
+SESSIONS = Fold(name="session", version=2, view=Session, columns=COLUMNS, fold=fold)
 LISTING = Listing(name="session", view=Session, columns=COLUMNS)

@@ -42,8 +42,9 @@ def routes(lists: Lists, live: Live) -> Router:
     async def sessions(
         request: Asked, wanted: Wanted, at_least: MinPosition = None
     ) -> Answer[Page[OwnSession]]:
-        """Your live sessions: device, address, since when, last used."""
+        """Your live sessions, from where and since when; with `show_archived` also those that are over, and why."""
         caller = caller_of(request)
+        alive = await live.sessions(caller.actor.id)
 
         async def complete(rows: Sequence[bytes]) -> list[bytes]:
             found = [_decode(row) for row in rows]
@@ -51,7 +52,7 @@ def routes(lists: Lists, live: Live) -> Router:
             return [
                 msgspec.json.encode(
                     OwnSession(
-                        **structs.asdict(each),
+                        **structs.asdict(_as_is(each, alive)),
                         last_used_at=max(used.get(each.id, each.created_at), each.proved_at),
                         is_current=each.id == caller.session_id,
                     )
@@ -59,8 +60,17 @@ def routes(lists: Lists, live: Live) -> Router:
                 for each in found
             ]
 
-        own = where("{column} = any(%s::uuid[])", "id", sorted(await live.sessions(caller.actor.id)))
+        own = (
+            where("{column} = %s", "user_id", caller.actor.id)
+            if wanted.show_archived
+            else where("{column} = any(%s::uuid[])", "id", sorted(alive))
+        )
         listing = structs.replace(LISTING, view=OwnSession, complete=complete)
         return await lists.page(request, listing, wanted, at_least=at_least, scope=own)
 
     return Router("/auth", route_handlers=[sessions])
+
+
+def _as_is(session: Session, alive: Collection[UUID]) -> Session:
+    """What ended by time, or by an event of its user, is over although no event of its own says so."""
+    return session if session.id in alive else structs.replace(session, state="closed")

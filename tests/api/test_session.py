@@ -1,6 +1,8 @@
 """Signing in and out over HTTP: what a session gives, what it stops giving at once when it is over."""
 
 import asyncio
+from collections import Counter
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -186,13 +188,24 @@ async def test_a_retry_gets_the_same_successor_and_an_old_token_ends_the_session
     renewed = await refresh(office.stranger, second)
     assert (await office.stranger.get("/me", headers=bearer(renewed))).status_code == 200
 
+    session = answers[0].json()["session_id"]
     reused = await refresh(office.stranger, first)
-    assert (reused.status_code, reused.json()["code"]) == (401, "auth.invalid_refresh_token")
+    assert (reused.status_code, reused.json()["code"]) == (401, "auth.refresh_token_reused")
     async with caller(office.transport) as thief:
         thief.headers.update(bearer(renewed))
         assert await is_over(office, thief)
     assert (await refresh(office.stranger, renewed.json()["refresh_token"])).status_code == 401
     assert (await user.client.get("/me")).status_code == 200, "another session of the same user goes on"
+
+    live = (await user.client.get("/auth/sessions")).json()["data"]
+    assert session not in [each["id"] for each in live]
+    all_of_them = (await user.client.get("/auth/sessions?show_archived=true")).json()["data"]
+    (ended,) = [each for each in all_of_them if each["id"] == session]
+    assert (ended["state"], ended["close_reason"]) == ("closed", "refresh_reused")
+    assert ended["closed_at"] >= ended["created_at"]
+    other = await office.user()
+    theirs = (await other.client.get("/auth/sessions?show_archived=true")).json()["data"]
+    assert session not in [each["id"] for each in theirs]
 
 
 @pytest.mark.parametrize("forged", ["x", "rt1_AAAA", "rt1_" + "A" * 60, "é", "a b", "x" * 8192])
@@ -200,6 +213,83 @@ async def test_what_is_no_refresh_token_changes_nothing(office, forged):
     async with office.nothing_stored():
         answer = await refresh(office.stranger, forged)
     assert (answer.status_code, answer.json()["code"]) == (401, "auth.invalid_refresh_token")
+
+
+async def test_too_many_retries_are_told_to_wait_and_the_session_goes_on(office):
+    user = await office.user()
+    first = (await login(office.stranger, user.email)).json()["refresh_token"]
+    async with office.nothing_stored():
+        answers = await asyncio.gather(*(refresh(office.stranger, first) for _ in range(40)))
+    assert sorted(Counter(answer.status_code for answer in answers).items()) == [(200, 21), (429, 19)]
+    (second,) = {answer.json()["refresh_token"] for answer in answers if answer.status_code == 200}
+    late = next(answer for answer in answers if answer.status_code == 429)
+    assert (late.json()["code"], late.headers["retry-after"]) == ("rate_limited", "30")
+    assert (await refresh(office.stranger, second)).status_code == 200
+
+
+async def test_a_replayed_token_takes_the_newest_with_it(office):
+    """The first of three, and the third right after it: whichever is judged first, neither is good any more."""
+    user = await office.user()
+    first = (await login(office.stranger, user.email)).json()["refresh_token"]
+    second = (await refresh(office.stranger, first)).json()["refresh_token"]
+    third = (await refresh(office.stranger, second)).json()["refresh_token"]
+    assert (await refresh(office.stranger, first)).status_code == 401
+    again = await asyncio.gather(*(refresh(office.stranger, third) for _ in range(5)))
+    assert {answer.status_code for answer in again} == {401}
+
+
+async def test_a_changed_password_leaves_other_sessions_without_tokens(office):
+    user = await office.user()
+    pair = (await login(office.stranger, user.email)).json()
+    changed = await user.client.post("/me/password", json={"old": PASSWORD, "new": "another battery staple"})
+    assert changed.status_code == 200, changed.text
+    async with office.nothing_stored():
+        answer = await refresh(office.stranger, pair["refresh_token"])
+    assert (answer.status_code, answer.json()["code"]) == (401, "auth.invalid_refresh_token")
+
+
+async def test_a_deactivated_users_sessions_are_not_refreshed(office):
+    user = await office.user()
+    pair = (await login(office.stranger, user.email)).json()
+    assert (await user.client.delete("/me")).status_code == 200
+    async with office.nothing_stored():
+        answer = await refresh(office.stranger, pair["refresh_token"])
+    assert answer.status_code == 401
+
+
+async def test_a_sign_in_opens_a_session_of_its_own_whatever_was_there_before(office):
+    user = await office.user()
+    first = (await login(office.stranger, user.email)).json()
+    second = await office.stranger.post(
+        "/auth/login",
+        json={"login": user.email, "password": PASSWORD},
+        headers={"Authorization": f"Bearer {first['access_token']}"},
+    )
+    assert second.json()["session_id"] != first["session_id"]
+
+
+async def test_a_command_line_stays_signed_in_for_longer_and_is_shown_as_one(office):
+    user = await office.user()
+    answer = await login(office.stranger, user.email, transport="cli")
+    assert (answer.status_code, answer.json()["token_type"]) == (200, "Bearer")
+    shown = {each["id"]: each for each in (await user.client.get("/auth/sessions")).json()["data"]}
+    cli = shown.pop(answer.json()["session_id"])
+    (usual,) = shown.values()
+    assert (cli["transport"], usual["transport"]) == ("cli", "bearer")
+    assert [days(each) for each in (usual, cli)] == [30, 180]
+    idle = office.owner.execute("select idle from refreshes where session_id = %s", (cli["id"],)).fetchone()
+    assert idle == (timedelta(days=90),)
+    office.owner.execute(
+        "update refreshes set rotated_at = rotated_at - interval '8 days' where session_id = any(%s)",
+        ([cli["id"], usual["id"]],),
+    )
+    assert (await refresh(office.stranger, answer.json()["refresh_token"])).status_code == 200
+    assert (await user.client.get("/me")).status_code == 401, "seven days unused"
+
+
+def days(session) -> int:
+    lived = datetime.fromisoformat(session["expires_at"]) - datetime.fromisoformat(session["created_at"])
+    return round(lived / timedelta(days=1))
 
 
 async def test_a_session_that_was_signed_out_is_not_refreshed(office):

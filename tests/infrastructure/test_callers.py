@@ -153,8 +153,9 @@ async def test_memory_is_bounded(store, callers, monkeypatch):
 
 async def test_the_statement_is_index_probes_only(dsn):
     async with await connect(dsn) as connection:
-        await connection.execute(f"prepare q as {module._READ.replace('%s', '$1::uuid[]')}".encode())
-        rows = await (await connection.execute("explain execute q ('{}')")).fetchall()
+        statement = module._READ.replace("%(sessions)s", "$1::uuid[]").replace("%(idle)s", "$2::interval")
+        await connection.execute(f"prepare q as {statement}".encode())
+        rows = await (await connection.execute("explain execute q ('{}', '7 days')")).fetchall()
     plan = "\n".join(row[0] for row in rows)
     assert "Seq Scan" not in plan
     assert "Hash" not in plan

@@ -9,12 +9,16 @@ from uuid import uuid4
 import psycopg
 import pytest
 
-from application.session import Reused, Rotated
+from application.access import SessionEnded
+from application.session import RefreshedTooOften, Reused, Rotated
 from domain.session.events import SessionClosed
+from infrastructure.callers import SessionCallers
 from infrastructure.event_store import new_id
+from infrastructure.lookups import AccountLookup
 from infrastructure.personal_data import Wrapping
 from infrastructure.postgres import open_pool
-from infrastructure.refresh import PREFIX, RefreshTokens, decode, encode
+from infrastructure.refresh import PREFIX, REPEATS, RefreshTokens, decode, encode
+from infrastructure.tasks import end
 from tests import people
 from tests.store import open_store
 
@@ -79,11 +83,21 @@ async def test_each_token_gets_its_successor(refreshes, session):
         seen.add(token)
 
 
-async def test_fifty_at_once_rotate_once_and_get_the_same_successor(refreshes, session, owner_dsn):
+async def test_fifty_at_once_rotate_once_and_get_the_same_successor_or_are_told_to_wait(
+    refreshes, session, owner_dsn
+):
     _, session_id, token = session
-    answers = await asyncio.gather(*(refreshes.rotate(token) for _ in range(50)))
-    assert len({answer.token for answer in answers}) == 1
+    answers = await asyncio.gather(*(refreshes.rotate(token) for _ in range(50)), return_exceptions=True)
+    served = [answer for answer in answers if isinstance(answer, Rotated)]
+    assert len(served) == 1 + REPEATS
+    assert {type(answer) for answer in answers if answer not in served} == {RefreshedTooOften}
+    assert len({answer.token for answer in served}) == 1
     assert generation(owner_dsn, session_id) == 2
+    with pytest.raises(RefreshedTooOften):
+        await refreshes.rotate(token)
+    third = await refreshes.rotate(served[0].token)
+    assert isinstance(third, Rotated), "who waits, or has the answer, goes on"
+    assert await refreshes.rotate(served[0].token) == third, "and the next token has repeats of its own"
 
 
 async def test_a_lost_answer_is_given_again_for_thirty_seconds(refreshes, session, clock):
@@ -160,6 +174,47 @@ async def test_a_closed_session_gives_no_more_tokens(refreshes, session, store):
 async def test_an_expired_session_gives_no_more_tokens(refreshes, session, clock):
     clock.passes(days=1, minutes=1)
     assert await refreshes.rotate(session[2]) is None
+
+
+async def test_a_session_that_rests_too_long_is_over_and_each_refresh_lets_it_rest_anew(
+    refreshes, session, store, clock, owner_dsn
+):
+    user = session[0]
+    session_id = new_id()
+    wrapped, token = refreshes.first(session_id)
+    await people.signed_in(store, user, session_id=session_id, secret=wrapped, lifetime=timedelta(days=30))
+    for _ in range(3):
+        clock.passes(days=6, hours=23)
+        token = (await refreshes.rotate(token)).token
+    clock.passes(days=7, seconds=1)
+    assert await refreshes.rotate(token) is None
+    await refreshes.let_rest(session_id, timedelta(days=90))
+    clock.passes(days=1)
+    token = (await refreshes.rotate(token)).token
+    clock.passes(days=2)
+    assert await refreshes.rotate(token) is None, "refreshed for ever, and over at its absolute end"
+
+
+@pytest.mark.parametrize(
+    "over", ["rotated_at = rotated_at - interval '7 days'", "generation = 0"], ids=["unused", "reused"]
+)
+async def test_what_the_rotation_knows_every_request_knows(dsn, session, owner_dsn, over):
+    """An unused session, or one whose token came back, is over before any event says so."""
+    user, session_id, _ = session
+    callers, accounts = SessionCallers(dsn), AccountLookup(dsn)
+    tasks = [asyncio.create_task(run()) for run in (callers.run, *accounts.runs)]
+    try:
+        assert (await callers.of_session(session_id, user, fresh=True)).actor.id == user
+        assert session_id in await accounts.sessions(user)
+        with psycopg.connect(owner_dsn, autocommit=True) as connection:
+            connection.execute(f"update refreshes set {over}")
+        with pytest.raises(SessionEnded):
+            await callers.of_session(session_id, user, fresh=True)
+        with pytest.raises(SessionEnded):
+            await callers.of_session(session_id, user, fresh=False)
+        assert await accounts.sessions(user) == frozenset()
+    finally:
+        await end(*tasks)
 
 
 async def test_a_blocked_user_gets_no_more_tokens(refreshes, session, owner_dsn):

@@ -8,28 +8,32 @@ from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import jwt
-import msgspec
 import psycopg
 import pytest
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from infrastructure import signing_keys
 from infrastructure.personal_data import Wrapping
 from infrastructure.signing_keys import KeyRing, public_jwk, thumbprint
 from infrastructure.strict_jwt import InvalidToken
+from infrastructure.tasks import end
 from infrastructure.tokens import Tokens
-from tests.waiting import until
+from tests.signing import Clock, signing_keys, tokens_of
 
 pytestmark = pytest.mark.anyio
 ISSUER = "https://chancery.example"
-WRAPPING = Wrapping(bytes(32))
 
 
 @pytest.fixture
 async def tokens(dsn):
-    return await Tokens.open(dsn, WRAPPING, issuer=ISSUER)
+    """Of a running process: it looks at the keys again and again."""
+    async with signing_keys(dsn, Clock()) as keys:
+        await keys.ensure()
+    made = await tokens_of(dsn, ISSUER)
+    watching = asyncio.create_task(made.ring.run())
+    yield made
+    await end(watching)
 
 
 def b64(raw: bytes | str) -> str:
@@ -220,62 +224,38 @@ async def test_a_token_ends_with_its_time_even_when_it_is_remembered(tokens, mon
     refused(tokens, issued(tokens, now=datetime.now(UTC) - timedelta(seconds=631)))
 
 
-async def test_a_foreign_installations_token_is_refused_and_no_flood_of_key_ids_is_looked_up(
-    tokens, database, dsn
-):
-    foreign = KeyRing(dsn, Wrapping(b"k" * 32))
+async def test_ten_thousand_key_ids_that_nobody_knows_cost_no_look_at_the_keys(tokens, owner_dsn):
+    foreign = KeyRing("", Wrapping(b"k" * 32))
     key = generate_private_key(SECP256R1())
+    _, claims, _ = issued(tokens).split(".")
     foreign._signer = (thumbprint(public_jwk(key.public_key())), key)
-    looks = []
-    tokens.ring._wanted.set = lambda: looks.append(1)
-    for _ in range(300):
-        refused(tokens, Tokens(foreign, issuer=ISSUER).issue(uuid4(), uuid4(), datetime.now(UTC)))
-    assert looks == [1], "once in thirty seconds, for all of them"
+    looked, look = 0, tokens.ring.look
 
+    async def counted():
+        nonlocal looked
+        looked += 1
+        await look()
 
-async def test_processes_that_start_at_once_agree_on_the_first_key(dsn):
-    rings = [KeyRing(dsn, WRAPPING) for _ in range(6)]
-    await asyncio.gather(*(ring.open() for ring in rings))
-    assert len({ring.signer[0] for ring in rings}) == 1
-    assert len({ring.jwks for ring in rings}) == 1
-
-
-async def test_another_process_knows_a_rotated_key_and_forgets_a_compromised_one(dsn, tokens, monkeypatch):
-    monkeypatch.setattr(signing_keys, "EVERY", 0.02)
-    other = await Tokens.open(dsn, WRAPPING, issuer=ISSUER)
-    old = issued(tokens)
-    assert other.verify(old)
-    with psycopg.connect(dsn, autocommit=True) as connection:
-        connection.execute("update signing_keys set state = 'retiring'")
-        rotated = await Tokens.open(dsn, WRAPPING, issuer=ISSUER)
-        new = issued(rotated)
-        assert parts(new)[0]["kid"] != parts(old)[0]["kid"]
-        refused(other, new)
-        watching = asyncio.create_task(other.run())
-        try:
-            await until(lambda: len(other.ring.public) == 2, 5)
-            assert other.verify(new)
-            assert other.verify(old), "a retiring key still verifies"
-            assert len(json.loads(other.ring.jwks)["keys"]) == 2
-            connection.execute(
-                "update signing_keys set state = 'compromised' where kid = %s", (parts(old)[0]["kid"],)
-            )
-            await until(lambda: len(other.ring.public) == 1, 5)
-            refused(other, old)
-            assert other.verify(new)
-        finally:
-            watching.cancel()
-            await asyncio.wait([watching])
+    tokens.ring.look = counted
+    refused(tokens, Tokens(foreign, issuer=ISSUER).issue(uuid4(), uuid4(), datetime.now(UTC)))
+    signature = issued(tokens).rpartition(".")[2]
+    for number in range(10_000):
+        forged = b64(json.dumps({"typ": "at+jwt", "alg": "ES256", "kid": f"key-{number}"}))
+        with pytest.raises(InvalidToken, match="not ours"):
+            tokens.verify(f"{forged}.{claims}.{signature}")
+    assert looked == 0, "nothing but the clock makes it look"
+    assert tokens.verify(issued(tokens)), "and who is honest notices nothing"
 
 
 async def test_a_planted_key_signs_nothing(dsn, tokens):
     """Who can write the table but has no key-encryption key cannot make a key of his own be believed."""
-    jwk = public_jwk(generate_private_key(SECP256R1()).public_key())
+    kid = tokens.ring.signer[0]
     with psycopg.connect(dsn, autocommit=True) as connection:
+        connection.execute("update signing_keys set wrapped = %s where kid = %s", (b"planted" * 20, kid))
         connection.execute(
-            "insert into signing_keys (kid, wrapped, public_jwk, state) "
-            "select %s, wrapped, %s, 'active' from signing_keys",
-            (thumbprint(jwk), msgspec.json.encode(jwk).decode()),
+            "insert into signing_keys (kid, wrapped) values (%s, %s)", ("no event says so", b"planted" * 20)
         )
     with pytest.raises(InvalidTag):
-        await Tokens.open(dsn, WRAPPING, issuer=ISSUER)
+        await tokens_of(dsn, ISSUER)
+    with pytest.raises(InvalidTag):
+        await tokens_of(dsn, ISSUER, Wrapping(b"k" * 32))
