@@ -28,6 +28,7 @@ from application.password import PasswordPolicy
 from application.password_change import PasswordChanges
 from application.prefill import Prefill
 from application.proof import Proof
+from application.postal_index import PostalIndex
 from application.reference import References
 from application.session import Sessions, Stay
 from application.signing_key import Schedule, SigningKeys
@@ -99,6 +100,7 @@ class System:
     organisations: Organisations
     prefill: Prefill
     registers: Registers
+    postal_index: PostalIndex
     references: References
     grants: Grants
     modules: Modules
@@ -220,6 +222,7 @@ async def running(
         organisations=organisations,
         prefill=Prefill(execute, registers.lookups, organisations),
         registers=registers,
+        postal_index=PostalIndex(execute),
         references=References(execute),
         grants=Grants(execute, claims, rights, clock),
         modules=Modules(execute),

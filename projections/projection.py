@@ -109,6 +109,7 @@ class Rows(Generic[V]):
         self.tables = (name,)
         self.view = view
         self.columns = columns
+        self.decode: Callable[[bytes], V] = msgspec.json.Decoder(view).decode
         self._encode = msgspec.json.Encoder(order="deterministic").encode
 
     def ddl(self, schema: str) -> str:
@@ -173,7 +174,6 @@ class Fold(Rows[V]):
         self._key: Callable[[Recorded[Any]], UUID] = key
         self._takes = _events_of(fold)
         self._nouns = {event.TOPIC.partition(".")[0] for event in self._takes}
-        self._decode = msgspec.json.Decoder(view).decode
 
     def replay(self, events: Iterable[Recorded[Any]]) -> V | None:
         """The view after these events of one record: time travel, without the table."""
@@ -199,7 +199,7 @@ class Fold(Rows[V]):
         place = f'"{schema}"."{self.name}"'
         find = f"select id, view from {place} where id = any(%b::uuid[])".encode()
         await cursor.execute(find, [a_uuid(touched)], prepare=True, binary=True)
-        before = {key: self._decode(view) for key, view in await cursor.fetchall()}
+        before = {key: self.decode(view) for key, view in await cursor.fetchall()}
         after = {key: self._after(before.get(key), events) for key, events in touched.items()}
         if kept := [view for view in after.values() if view is not None]:
             await self.keep(cursor, schema, kept)

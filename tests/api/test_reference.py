@@ -1,7 +1,13 @@
 """Reference data over HTTP: loaded when Chancery starts for the first time, and open to all who have signed in."""
 
+from uuid import uuid4
+
 import pytest
 
+from application.access import system
+from application.context import Context
+from domain.postal_index.commands import LoadPostalIndex
+from domain.postal_index.events import PostalCode
 from infrastructure.first_start import first_start
 
 pytestmark = pytest.mark.anyio
@@ -37,3 +43,17 @@ async def test_strangers_do_not_read_it_and_nobody_writes_it(office):
     async with office.nothing_stored():
         answer = await office.admin.post("/regions", json={"code": "00", "name": "Atlantis"})
     assert (answer.status_code, "POST" in answer.headers["allow"]) == (405, False)
+
+
+async def test_postal_codes_are_found_by_code_and_by_place(office):
+    omsk = PostalCode(code="644000", region_code="55", locality="ОМСК")
+    tver = PostalCode(code="170000", region_code="69", locality="ТВЕРЬ")
+    batch = LoadPostalIndex(import_id=uuid4(), number=1, codes=(omsk, tver))
+    for _ in range(2):
+        await office.system.postal_index.load(batch, Context(caller=system(), request_id="test"))
+    user = await office.user()
+    (found,) = (await user.client.get("/addresses", params={"index": "644000"})).json()["data"]
+    assert (found["code"], found["region_code"], found["locality"]) == ("644000", "55", "ОМСК")
+    by_place = await user.client.get("/addresses", params={"filter": "region=69 AND locality:тверь"})
+    assert [each["code"] for each in by_place.json()["data"]] == ["170000"]
+    assert (await user.client.get("/addresses", params={"index": "000000"})).json()["data"] == []
