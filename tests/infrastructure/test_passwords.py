@@ -4,12 +4,17 @@ import asyncio
 import threading
 import time
 from statistics import mean
+from uuid import uuid4
 
+import psycopg
 import pytest
 from argon2 import PasswordHasher
 
 from infrastructure.bounded import Bounded, Busy
-from infrastructure.passwords import Passwords
+from infrastructure.passwords import COMMON, PasswordHashes, Passwords, policy_of
+from infrastructure.postgres import open_pool
+from infrastructure.settings import Settings
+from tests.common_passwords import listed
 
 pytestmark = pytest.mark.anyio
 
@@ -94,3 +99,30 @@ async def test_a_caller_who_gave_up_frees_the_queue_but_not_the_thread():
     go.set()
     assert await last != threading.get_ident()
     run.close()
+
+
+def test_the_common_passwords_are_what_the_recipe_makes():
+    assert COMMON.read_text(encoding="utf-8").splitlines() == listed()
+    policy = policy_of(Settings())
+    assert sum(len(each) >= policy.min_length for each in policy.common) > 20_000
+    assert {
+        "password1234",
+        "qwertyuiopasdf",
+        "123456789012",
+        "motdepasse2024",
+        "йцукенгшщзхъ",
+    } <= policy.common
+
+
+async def test_a_hash_made_anew_does_not_undo_a_change(dsn, owner_dsn):
+    user, pool = uuid4(), await open_pool(dsn, size=1)
+    hashes = PasswordHashes(pool)
+    with psycopg.connect(owner_dsn, autocommit=True) as owner:
+        owner.execute("insert into credentials (user_id, password_hash) values (%s, 'old')", (user,))
+        before = owner.execute("select changed_at from credentials").fetchone()
+        await hashes.replace(user, "older", "lost")
+        assert owner.execute("select password_hash from credentials").fetchone() == ("old",)
+        await hashes.replace(user, "old", "new")
+        assert owner.execute("select password_hash from credentials").fetchone() == ("new",)
+        assert owner.execute("select changed_at from credentials").fetchone() == before
+    await pool.close()

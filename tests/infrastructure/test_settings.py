@@ -129,3 +129,48 @@ def test_settings_travel_to_a_child_through_its_environment() -> None:
     assert {n: getattr(child, n) for n in Settings.__struct_fields__ if n != "sources"} == {
         n: getattr(settings, n) for n in Settings.__struct_fields__ if n != "sources"
     }
+
+
+@pytest.mark.parametrize(
+    ("given", "name"),
+    [
+        ({"PASSWORD_MIN_LENGTH": "7"}, "password_min_length"),
+        ({"PASSWORD_MAX_LENGTH": "257"}, "password_max_length"),
+        ({"PASSWORD_MAX_LENGTH": "11"}, "password_max_length"),
+        ({"PASSWORD_MIN_LENGTH": "20", "PASSWORD_MAX_LENGTH": "19"}, "password_max_length"),
+        ({"PASSWORD_NEEDS": "digits"}, "password_needs"),
+        ({"PASSWORD_SPECIAL_CHARACTERS": "!a"}, "password_special_characters"),
+        (
+            {"PASSWORD_NEEDS": "digit", "PASSWORD_FORBIDDEN_CHARACTERS": "9876543210"},
+            "password_forbidden_characters",
+        ),
+        (
+            {
+                "PASSWORD_NEEDS": "special",
+                "PASSWORD_SPECIAL_CHARACTERS": "!?",
+                "PASSWORD_FORBIDDEN_CHARACTERS": "?! ",
+            },
+            "password_forbidden_characters",
+        ),
+    ],
+)
+def test_rules_that_no_password_could_keep_are_refused(given: dict[str, str], name: str) -> None:
+    with pytest.raises(SettingsError) as error:
+        load({}, {f"CHANCERY_{key}": value for key, value in given.items()})
+    assert problems(error) == {name}
+
+
+def test_the_rules_for_passwords_are_settings() -> None:
+    forbidden = " ,`|/\\{}[]*:;"
+    environ = {
+        "CHANCERY_PASSWORD_MIN_LENGTH": "8",
+        "CHANCERY_PASSWORD_MAX_LENGTH": "29",
+        "CHANCERY_PASSWORD_NEEDS": "digit,special",
+        "CHANCERY_PASSWORD_SPECIAL_CHARACTERS": "@?!%$^+",
+        "CHANCERY_PASSWORD_FORBIDDEN_CHARACTERS": forbidden,
+    }
+    settings = load({}, environ)
+    assert (settings.password_min_length, settings.password_max_length) == (8, 29)
+    assert settings.password_needs == ("digit", "special")
+    assert settings.password_forbidden_characters == forbidden
+    assert {**environ, "CHANCERY_DATA_DIR": ""} == environment(settings) | {"CHANCERY_DATA_DIR": ""}
