@@ -7,6 +7,7 @@ from api.errors import Refusal, refusal
 from api.problems import NotFound, Problem, RateLimited, Unavailable
 from application.file_content import ObjectMissing
 from application.lookup import LookupUnavailable
+from application.lookup import LookupUnavailable
 from application.proof import Throttled
 from application.session import RefreshedTooOften
 from infrastructure import postgres
@@ -32,6 +33,23 @@ class IdentityProviderUnavailable(Unavailable):
 @refusal.register
 def _of_provider(error: ProviderUnavailable) -> Refusal:
     return refusal(IdentityProviderUnavailable(retry_after=error.retry_after))
+
+
+class RegisterUnavailable(Unavailable):
+    """The register or service that is looked into cannot be asked now. What it would have filled in can be typed."""
+
+    code, status = "lookup_unavailable", 503
+
+
+@refusal.register
+def _of_lookup(error: LookupUnavailable) -> Refusal:
+    return refusal(
+        RegisterUnavailable(
+            error.detail,
+            retry_after=error.retry_after,
+            hint="Nothing else waits for it: POST /organisations takes what you type.",
+        )
+    )
 
 
 class RegisterUnavailable(Unavailable):

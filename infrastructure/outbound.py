@@ -10,11 +10,11 @@ SECONDS = 3.0
 
 
 class Unreachable(Exception):
-    """It did not answer as it should. `answered`: it is there, but said something of no use."""
+    """It did not answer as it should. `answered`: it is there, but said something of no use, with that `status`."""
 
-    def __init__(self, detail: str, *, answered: bool) -> None:
+    def __init__(self, detail: str, *, answered: bool, status: int | None = None) -> None:
         super().__init__(detail)
-        self.answered = answered
+        self.answered, self.status = answered, status
 
 
 def client() -> httpx.AsyncClient:
@@ -33,7 +33,9 @@ async def fetched(client: httpx.AsyncClient, url: str, largest: int) -> bytes:
     try:
         async with asyncio.timeout(SECONDS), client.stream("GET", url) as answer:
             if answer.status_code != 200 or "content-encoding" in answer.headers:
-                raise Unreachable(f"{url} answered {answer.status_code}", answered=True)
+                raise Unreachable(
+                    f"{url} answered {answer.status_code}", answered=True, status=answer.status_code
+                )
             return await _read(answer, largest)
     except (httpx.HTTPError, httpx.InvalidURL, TimeoutError, OSError) as problem:
         raise Unreachable(f"{url}: {type(problem).__name__}", answered=False) from None

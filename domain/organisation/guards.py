@@ -29,7 +29,7 @@ def guards(stream_id: UUID, event: OrganisationEvent) -> tuple[Guard, ...]:
             return (Claim(kind=OPEN, values=()),)  # it keeps its numbers: nobody is registered twice
 
 
-def pairs(identifiers: Identifiers) -> tuple[Guard, ...]:
+def pairs(identifiers: Identifiers) -> tuple[Claim, ...]:
     """At most one organisation per (inn, kpp) and per (siren, nic); several nic under one siren are fine."""
     inn_kpp = (f"{identifiers.inn}:{identifiers.kpp or ''}",) if identifiers.inn else ()
     siren_nic = (f"{identifiers.siren}:{identifiers.nic or ''}",) if identifiers.siren else ()
