@@ -17,6 +17,7 @@ from api.commands import contact as contact_commands
 from api.commands import contract as contract_commands
 from api.commands import file as file_commands
 from api.commands import grant as grant_commands
+from api.commands import lookup as lookup_commands
 from api.commands import me as me_commands
 from api.commands import message as message_commands
 from api.commands import organisation as organisation_commands
@@ -38,6 +39,7 @@ from api.queries import contact as contact_queries
 from api.queries import contract as contract_queries
 from api.queries import file as file_queries
 from api.queries import grant as grant_queries
+from api.queries import lookup as lookup_queries
 from api.queries import message as message_queries
 from api.queries import organisation as organisation_queries
 from api.queries import password as password_queries
@@ -91,6 +93,7 @@ def create_app(system: System) -> Litestar:
             contract_commands.routes(system.contracts, refs),
             file_commands.routes(system.files),
             organisation_commands.routes(system.organisations),
+            lookup_commands.routes(system.prefill),
             user_commands.routes(system.users, system.password_changes),
             grant_commands.routes(system.grants),
             permission_commands.routes(system.modules),
@@ -144,6 +147,7 @@ def create_app(system: System) -> Litestar:
             grant_queries.routes(_records(system, GRANTS, grant_queries.GrantSight(clock)), pages, clock),
             permission_queries.routes(system.permissions, system.rights, system, system.pool, clock),
             reference_queries.routes(pages),
+            lookup_queries.routes(system.registers.lookups, system, clock),
             audit_queries.routes(system, pages, clock),
         ],
         before_request=for_query,
