@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from typing import Any
 
 from litestar import Litestar, Router
@@ -22,8 +23,10 @@ from api.commands import me as me_commands
 from api.commands import message as message_commands
 from api.commands import organisation as organisation_commands
 from api.commands import permission as permission_commands
+from api.commands import resource as resource_commands
 from api.commands import session as session_commands
 from api.commands import user as user_commands
+from api.cookie_session import CookieSession
 from api.cookies import Cookies
 from api.declared import check_routes, index_parameters
 from api.docs import documentation
@@ -45,6 +48,7 @@ from api.queries import organisation as organisation_queries
 from api.queries import password as password_queries
 from api.queries import permission as permission_queries
 from api.queries import reference as reference_queries
+from api.queries import resource as resource_queries
 from api.queries import session as session_queries
 from api.queries import user as user_queries
 from api.queries.past import Past
@@ -64,6 +68,7 @@ from projections.grant import GRANTS
 from projections.message import MESSAGES
 from projections.organisation import ORGANISATIONS
 from projections.projection import Fold, discover
+from projections.resource import RESOURCES
 from projections.user import USERS
 
 __all__ = ["build_app", "create_app", "outages"]
@@ -79,12 +84,20 @@ def create_app(system: System) -> Litestar:
         people=system.settings.requests_per_minute,
         strangers=system.settings.stranger_requests_per_minute,
     )
-    ways = (bearer, ClientKey(system.known_clients, system.api_keys, limits))
+    refs, cookies = Refs(system.claims), Cookies(system.settings.base_url)
+    browser = CookieSession(
+        cookies,
+        bearer,
+        system.sessions,
+        base_url=system.settings.base_url,
+        origins=system.settings.cors_origins,
+        idle=timedelta(days=system.settings.session_idle_days),
+    )
+    ways = (bearer, browser, ClientKey(system.known_clients, system.api_keys, limits))
     for_command = lane(*ways, limits=limits, fresh=False)
     for_query = lane(*ways, limits=limits, fresh=True)
     own_command = lane(*ways, limits=limits, fresh=False, people_only=True)
     own_query = lane(*ways, limits=limits, fresh=True, people_only=True)
-    refs, cookies = Refs(system.claims), Cookies(system.settings.base_url)
     commands = Router(
         "/",
         route_handlers=[
@@ -93,6 +106,7 @@ def create_app(system: System) -> Litestar:
             contract_commands.routes(system.contracts, refs),
             file_commands.routes(system.files),
             organisation_commands.routes(system.organisations),
+            resource_commands.routes(system.resources),
             lookup_commands.routes(system.prefill),
             user_commands.routes(system.users, system.password_changes),
             grant_commands.routes(system.grants),
@@ -114,9 +128,7 @@ def create_app(system: System) -> Litestar:
         "/",
         route_handlers=[
             api_client_queries.routes(
-                Records(
-                    api_clients, system, Past(system, API_CLIENTS), api_client_queries.ApiClientSight()
-                ),
+                Records(api_clients, system, Past(system, API_CLIENTS), api_client_queries.ApiClientSight()),
                 api_clients,
                 pages,
                 clock,
@@ -147,6 +159,9 @@ def create_app(system: System) -> Litestar:
             grant_queries.routes(_records(system, GRANTS, grant_queries.GrantSight(clock)), pages, clock),
             permission_queries.routes(system.permissions, system.rights, system, system.pool, clock),
             reference_queries.routes(pages),
+            resource_queries.routes(
+                _records(system, RESOURCES, resource_queries.ResourceSight(clock)), pages, clock
+            ),
             lookup_queries.routes(system.registers.lookups, system, clock),
             audit_queries.routes(system, pages, clock),
         ],
@@ -171,7 +186,7 @@ def create_app(system: System) -> Litestar:
         "/api/v1",
         route_handlers=[
             *session_commands.routes(
-                system.sessions, own_command, me_commands.registration(system.users), cookies
+                system.sessions, own_command, me_commands.registration(system.users), cookies, browser
             ),
             password_queries.routes(system.password_policy, anybody),
             audit_queries.open_routes(system),

@@ -46,7 +46,8 @@ class Edge:
     """Wraps an ASGI application.
 
     Handlers find in the scope: `h` (headers as a dict of bytes; of a repeated one the last), `request_id`,
-    `client_address` (None on a Unix socket), `user_agent`, `traceparent` (None unless valid).
+    `client_address` (None on a Unix socket), `user_agent`, `traceparent` (None unless valid). What they put into
+    `set_cookies` joins the answer, whichever it is.
     `origins` may call from a browser, with cookies. `trusted_proxies` are networks whose X-Forwarded-For
     counts. `root_path` is taken off addresses and put before Location and Link. Seconds: how long a JSON
     body, or any other, may take to arrive.
@@ -125,7 +126,7 @@ class _Exchange:
     def dress(self, given: Iterable[Header]) -> list[Header]:
         """The answer's own headers, then everybody's."""
         edge = self.edge
-        headers = [*given, (b"x-request-id", self.id), *edge.always]
+        headers = [*given, *self.scope.get("set_cookies", ()), (b"x-request-id", self.id), *edge.always]
         names = {name for name, _ in headers}
         if POLICY[0] not in names:
             headers.append(POLICY)
