@@ -13,13 +13,16 @@ from domain.user.events import (
     UserBlocked,
     UserChanged,
     UserDeactivated,
+    UserDepartmentChanged,
     UserEvent,
     UserPasswordChanged,
     UserPasswordReset,
+    UserProvisioned,
     UserReactivated,
     UserRegistered,
     UserRoleChanged,
     UserSignedOut,
+    UserSynced,
     UserUnblocked,
 )
 from projections.columns import Column, ColumnType
@@ -30,27 +33,41 @@ CONTACTS = frozenset({"email", "phone"})
 """Fields that need user:view_contacts."""
 
 
+class Identity(Struct, frozen=True, kw_only=True):
+    """Who a user is to an identity provider. `last_synced_at` moves with changes, and at most daily without.
+
+    `last_error` is a code, such as `email_taken`: what of his profile could not be taken over, or told there.
+    """
+
+    issuer: str
+    sub: str | None
+    last_synced_at: datetime
+    last_error: str | None = None
+
+
 class User(Struct, frozen=True, kw_only=True):
-    """A person with an account."""
+    """A person with an account. `sub`: as other systems know him, by his first identity, else by his id."""
 
     id: UUID
+    sub: str | None
     version: int
     position: int
     state: str
     created_at: datetime
     updated_at: datetime
-    email: str | None
-    staff_number: str | None
-    first_name: str | None
-    last_name: str | None
-    patronymic: str | None
+    email: str | None = None
+    staff_number: str | None = None
+    first_name: str | None = None
+    last_name: str | None = None
+    patronymic: str | None = None
     display_name: str | None = None
-    phone: str | None
-    department_id: UUID | None
-    job_title: str | None
+    phone: str | None = None
+    department_id: UUID | None = None
+    job_title: str | None = None
     avatar_file_id: UUID | None = None
     role: str
-    must_change_password: bool
+    must_change_password: bool = False
+    identities: tuple[Identity, ...] = ()
 
     @property
     def archived(self) -> bool:
@@ -65,6 +82,7 @@ COLUMNS = {
         nullable=False,
     ),
     "email": Column(type=ColumnType.FOLDED, get=attrgetter("email")),
+    "sub": Column(type=ColumnType.TEXT, get=attrgetter("sub")),
     "staff_number": Column(type=ColumnType.TEXT, get=attrgetter("staff_number")),
     "display_name": Column(type=ColumnType.FOLDED, get=attrgetter("display_name"), aliases=("name",)),
     "department_id": Column(type=ColumnType.UUID, get=attrgetter("department_id")),
@@ -77,23 +95,44 @@ COLUMNS = {
 
 def fold(view: User | None, recorded: Recorded[UserEvent]) -> User:
     event = recorded.event
-    if isinstance(event, UserRegistered):
-        return _named(
-            User(
-                id=recorded.stream_id,
-                version=recorded.version,
-                position=recorded.position,
-                state="active",
-                created_at=recorded.recorded_at,
-                updated_at=recorded.recorded_at,
-                **msgspec.structs.asdict(event),
+    match event:
+        case UserRegistered():
+            return _named(None, _first(recorded, str(recorded.stream_id), msgspec.structs.asdict(event)))
+        case UserProvisioned():
+            said = {"email": event.email, "display_name": event.display_name, "role": event.role}
+            identity = Identity(
+                issuer=event.issuer, sub=event.sub, last_synced_at=event.synced_at, last_error=event.error
             )
-        )
-    assert view is not None
+            return _first(recorded, event.sub, {**said, "identities": (identity,)})
+        case _:
+            assert view is not None
+    new = {"identities": _heard(view, event)} if isinstance(event, UserSynced) else _new(event)
     after = msgspec.structs.replace(
-        view, version=recorded.version, position=recorded.position, updated_at=recorded.recorded_at
+        view, version=recorded.version, position=recorded.position, updated_at=recorded.recorded_at, **new
     )
-    return _named(msgspec.structs.replace(after, **_new(event)))
+    return after if "display_name" in new else _named(view, after)
+
+
+def _first(recorded: Recorded[UserEvent], sub: str | None, fields: dict[str, Any]) -> User:
+    return User(
+        id=recorded.stream_id,
+        sub=sub,
+        version=recorded.version,
+        position=recorded.position,
+        state="active",
+        created_at=recorded.recorded_at,
+        updated_at=recorded.recorded_at,
+        **fields,
+    )
+
+
+def _heard(view: User, event: UserSynced) -> tuple[Identity, ...]:
+    return tuple(
+        msgspec.structs.replace(each, last_synced_at=event.synced_at, last_error=event.error)
+        if each.issuer == event.issuer
+        else each
+        for each in view.identities
+    )
 
 
 def _new(event: UserEvent) -> dict[str, Any]:
@@ -105,6 +144,8 @@ def _new(event: UserEvent) -> dict[str, Any]:
             }
         case UserRoleChanged():
             return {"role": event.role}
+        case UserDepartmentChanged():
+            return {"department_id": event.department_id}
         case UserBlocked():
             return {"state": "blocked"}
         case UserDeactivated():
@@ -117,17 +158,23 @@ def _new(event: UserEvent) -> dict[str, Any]:
             return {"must_change_password": True}
         case UserSignedOut():
             return {}
-        case UserRegistered():
-            raise AssertionError("the first event of a stream, and only that")
+        case UserRegistered() | UserProvisioned() | UserSynced():
+            raise AssertionError("told by fold")
         case _:
             assert_never(event)
 
 
-def _named(user: User) -> User:
+def _named(before: User | None, user: User) -> User:
+    """The name a provider gave stays; who has none is shown by the names he has."""
+    if before is not None and before.display_name != _full_name(before):
+        return user
+    return msgspec.structs.replace(user, display_name=_full_name(user))
+
+
+def _full_name(user: User) -> str | None:
     """Family name first, as the directory is read."""
-    name = " ".join(n for n in (user.last_name, user.first_name, user.patronymic) if n) or None
-    return msgspec.structs.replace(user, display_name=name)
+    return " ".join(name for name in (user.last_name, user.first_name, user.patronymic) if name) or None
 
 
-USERS = Fold(name="user", version=1, view=User, columns=COLUMNS, fold=fold)
+USERS = Fold(name="user", version=2, view=User, columns=COLUMNS, fold=fold)
 LISTING = Listing(name="user", view=User, columns=COLUMNS)

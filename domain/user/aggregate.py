@@ -1,19 +1,22 @@
 """A person with an account: active, blocked or deactivated. A block keeps the role; nothing is deleted."""
 
-from typing import Any, ClassVar, assert_never
-from uuid import UUID
+from typing import Any, assert_never
 
 import msgspec
-from msgspec import UNSET, Struct
+from msgspec import UNSET, convert
 
-from domain.shared import DomainError, Kind, Rules
+from domain.shared import Rules
+from domain.user.account import Active, Blocked, Deactivated, Nothing, Someone, User
 from domain.user.commands import (
     BlockUser,
+    ChangeDepartment,
     ChangePassword,
     ChangeRole,
     ChangeUser,
     DeactivateUser,
+    ProvisionUser,
     ReactivateUser,
+    RecordSync,
     RegisterUser,
     ResetPassword,
     SignOutEverywhere,
@@ -24,105 +27,35 @@ from domain.user.events import (
     UserBlocked,
     UserChanged,
     UserDeactivated,
+    UserDepartmentChanged,
     UserEvent,
     UserPasswordChanged,
     UserPasswordReset,
+    UserProvisioned,
     UserReactivated,
     UserRegistered,
     UserRoleChanged,
     UserSignedOut,
+    UserSynced,
     UserUnblocked,
+)
+from domain.user.identity import heard, provision, record
+from domain.user.refusals import (
+    AboveYou,
+    EmailTaken,
+    UserIsBlocked,
+    UserIsDeactivated,
+    UserUnknown,
 )
 
 RANK = {"user": 0, "moderator": 1, "admin": 2, "system": 3}
 
 
-class Nothing(Struct, frozen=True):
-    """Nobody, yet."""
-
-
-class Account(Struct, frozen=True, kw_only=True):
-    """What stays the same from state to state."""
-
-    role: str
-    email: str | None = None
-    staff_number: str | None = None
-    first_name: str | None = None
-    last_name: str | None = None
-    patronymic: str | None = None
-    phone: str | None = None
-    job_title: str | None = None
-    avatar_file_id: UUID | None = None
-
-
-class Active(Account, frozen=True, kw_only=True):
-    pass
-
-
-class Blocked(Account, frozen=True, kw_only=True):
-    pass
-
-
-class Deactivated(Account, frozen=True, kw_only=True):
-    pass
-
-
-Someone = Active | Blocked | Deactivated
-User = Nothing | Someone
-
-
-class UserUnknown(DomainError):
-    """No user has this id, or it is not yours to know."""
-
-    code: ClassVar[str] = "user.unknown"
-    kind: ClassVar[Kind] = Kind.MISSING
-
-
-class EmailTaken(DomainError):
-    """Another account has this e-mail address."""
-
-    code: ClassVar[str] = "user.email_taken"
-    kind: ClassVar[Kind] = Kind.CONFLICT
-
-
-class StaffNumberTaken(DomainError):
-    """Another account has this staff number."""
-
-    code: ClassVar[str] = "user.staff_number_taken"
-    kind: ClassVar[Kind] = Kind.CONFLICT
-
-
-class AboveYou(DomainError):
-    """A moderator acts on users and moderators, never on an administrator, and makes nobody one."""
-
-    code: ClassVar[str] = "user.above_you"
-    kind: ClassVar[Kind] = Kind.FORBIDDEN
-
-
-class LastAdmin(DomainError):
-    """The last active administrator stays one."""
-
-    code: ClassVar[str] = "user.last_admin"
-    kind: ClassVar[Kind] = Kind.CONFLICT
-
-
-class UserIsDeactivated(DomainError):
-    """A deactivated account must be reactivated first."""
-
-    code: ClassVar[str] = "user.deactivated"
-    kind: ClassVar[Kind] = Kind.CONFLICT
-
-
-class UserIsBlocked(DomainError):
-    """A blocked account must be unblocked first."""
-
-    code: ClassVar[str] = "user.blocked"
-    kind: ClassVar[Kind] = Kind.CONFLICT
-
-
 def decide(user: User, command: UserCommand) -> tuple[UserEvent, ...]:
     if isinstance(command, RegisterUser):
         return register(user, command)
+    if isinstance(command, ProvisionUser):
+        return provision(user, command)
     if isinstance(user, Nothing):
         raise UserUnknown("There is no such user.")
     match command:
@@ -146,6 +79,10 @@ def decide(user: User, command: UserCommand) -> tuple[UserEvent, ...]:
             return () if isinstance(user, Deactivated) else (UserDeactivated(),)
         case ReactivateUser():
             return reactivate(user, command)
+        case ChangeDepartment():
+            return change_department(user, command)
+        case RecordSync():
+            return record(user, command)
         case SignOutEverywhere():
             return (UserSignedOut(),)
         case _:
@@ -176,6 +113,13 @@ def change_role(user: Someone, command: ChangeRole) -> tuple[UserEvent, ...]:
     if user.role == command.role:
         return ()
     return (UserRoleChanged(role=command.role, active=isinstance(user, Active)),)
+
+
+def change_department(user: Someone, command: ChangeDepartment) -> tuple[UserEvent, ...]:
+    outrank(command.by_role, user.role)
+    if user.department_id == command.department_id:
+        return ()
+    return (UserDepartmentChanged(department_id=command.department_id),)
 
 
 def block(user: Someone, command: BlockUser) -> tuple[UserEvent, ...]:
@@ -214,18 +158,21 @@ def outrank(by_role: str, role: str, *, strictly: bool = False) -> None:
 
 
 def evolve(user: User, event: UserEvent) -> User:
-    if isinstance(event, UserRegistered):
-        fields = {
-            name: getattr(event, name) for name in Account.__struct_fields__ if name != "avatar_file_id"
-        }
-        return Active(**fields)
-    assert not isinstance(user, Nothing)
+    match event:
+        case UserRegistered() | UserProvisioned():
+            return heard(convert(event, Active, from_attributes=True), event)
+        case _:
+            assert not isinstance(user, Nothing)
     match event:
         case UserChanged():
             new = {name: value for name, value in msgspec.structs.asdict(event).items() if value is not UNSET}
             return msgspec.structs.replace(user, **new)
         case UserRoleChanged():
             return msgspec.structs.replace(user, role=event.role)
+        case UserDepartmentChanged():
+            return msgspec.structs.replace(user, department_id=event.department_id)
+        case UserSynced():
+            return heard(user, event)
         case UserBlocked():
             return Blocked(**_fields(user))
         case UserDeactivated():

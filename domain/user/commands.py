@@ -1,7 +1,10 @@
 """What one may ask of a person's account. `by_role` is the role of who asks: rank is a rule here, not a right."""
 
+from datetime import datetime
 from typing import Any
 from uuid import UUID
+
+from msgspec import UNSET, UnsetType
 
 from domain.shared import Command
 
@@ -59,6 +62,36 @@ class ReactivateUser(Command, frozen=True, kw_only=True):
     by_role: str
 
 
+class ChangeDepartment(Command, frozen=True, kw_only=True):
+    """None: he belongs to none."""
+
+    department_id: UUID | None
+    by_role: str
+
+
+class ProvisionUser(Command, frozen=True, kw_only=True):
+    """The user as an identity provider has him; None: it says nothing of that.
+
+    `error`: what of it could not be taken over, None: all could, UNSET: nothing was tried.
+    """
+
+    now: datetime
+    issuer: str
+    sub: str
+    email: str | None = None
+    display_name: str | None = None
+    is_active: bool | None = None
+    error: str | None | UnsetType = UNSET
+
+
+class RecordSync(Command, frozen=True, kw_only=True):
+    """How talking with the identity provider about this user went."""
+
+    now: datetime
+    issuer: str
+    error: str | None = None
+
+
 class SignOutEverywhere(Command, frozen=True, kw_only=True):
     pass
 
@@ -73,5 +106,8 @@ UserCommand = (
     | UnblockUser
     | DeactivateUser
     | ReactivateUser
+    | ChangeDepartment
+    | ProvisionUser
+    | RecordSync
     | SignOutEverywhere
 )

@@ -1,11 +1,20 @@
 """What can happen to a person with an account."""
 
+from datetime import datetime
 from typing import ClassVar
-from uuid import UUID
+from uuid import UUID, uuid5
 
 from msgspec import UNSET, UnsetType
 
 from domain.shared import Event, Personal
+
+_PEOPLE = UUID("3f0b7c52-5d0e-4c43-9b3e-0b8a5a1f6d27")
+"""The namespace of the ids of users that identity providers bring (RFC 9562 5.5). It never changes."""
+
+
+def person_id(issuer: str, sub: str) -> UUID:
+    """The one user whom `issuer` calls `sub`, both exactly as they stand, whoever asks first."""
+    return uuid5(_PEOPLE, f"{issuer}\n{sub}")
 
 
 class UserRegistered(Event, frozen=True, kw_only=True, omit_defaults=True):
@@ -23,6 +32,23 @@ class UserRegistered(Event, frozen=True, kw_only=True, omit_defaults=True):
     must_change_password: bool = False
 
 
+class UserProvisioned(Event, frozen=True, kw_only=True, omit_defaults=True):
+    """An identity provider brought him; his id follows from issuer and sub, and he has no password.
+
+    `error`: what of his profile could not be taken over, such as `email_taken`.
+    """
+
+    TOPIC: ClassVar[str] = "user.provisioned.v1"
+
+    issuer: str
+    sub: Personal[str] = None
+    email: Personal[str] = None
+    display_name: Personal[str] = None
+    role: str = "user"
+    synced_at: datetime
+    error: str | None = None
+
+
 class UserChanged(Event, frozen=True, kw_only=True, omit_defaults=True):
     """Only what changed stands here, each with its new value; None: cleared."""
 
@@ -36,6 +62,7 @@ class UserChanged(Event, frozen=True, kw_only=True, omit_defaults=True):
     phone: Personal[str] | UnsetType = UNSET
     job_title: str | None | UnsetType = UNSET
     avatar_file_id: UUID | None | UnsetType = UNSET
+    display_name: Personal[str] | UnsetType = UNSET
 
 
 class UserPasswordChanged(Event, frozen=True, kw_only=True, omit_defaults=True):
@@ -87,6 +114,27 @@ class UserReactivated(Event, frozen=True, kw_only=True, omit_defaults=True):
     role: str
 
 
+class UserDepartmentChanged(Event, frozen=True, kw_only=True, omit_defaults=True):
+    """None: he belongs to none. He has the department's rights at once, and those of the former one no longer."""
+
+    TOPIC: ClassVar[str] = "user.department_changed.v1"
+
+    department_id: UUID | None
+
+
+class UserSynced(Event, frozen=True, kw_only=True, omit_defaults=True):
+    """We heard of him from or talked about him with an identity provider. Told with changes, and at most daily without.
+
+    `error`: what did not work; None: all did.
+    """
+
+    TOPIC: ClassVar[str] = "user.synced.v1"
+
+    issuer: str
+    synced_at: datetime
+    error: str | None = None
+
+
 class UserSignedOut(Event, frozen=True, kw_only=True, omit_defaults=True):
     """All sessions of the user ended at once."""
 
@@ -95,6 +143,7 @@ class UserSignedOut(Event, frozen=True, kw_only=True, omit_defaults=True):
 
 UserEvent = (
     UserRegistered
+    | UserProvisioned
     | UserChanged
     | UserPasswordChanged
     | UserPasswordReset
@@ -103,5 +152,7 @@ UserEvent = (
     | UserUnblocked
     | UserDeactivated
     | UserReactivated
+    | UserDepartmentChanged
+    | UserSynced
     | UserSignedOut
 )

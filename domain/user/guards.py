@@ -11,18 +11,22 @@ from domain.user.events import (
     UserBlocked,
     UserChanged,
     UserDeactivated,
+    UserDepartmentChanged,
     UserEvent,
     UserPasswordChanged,
     UserPasswordReset,
+    UserProvisioned,
     UserReactivated,
     UserRegistered,
     UserRoleChanged,
     UserSignedOut,
+    UserSynced,
     UserUnblocked,
 )
 
 EMAIL = "user.email"
 STAFF_NUMBER = "user.staff_number"
+IDENTITY = "user.identity"
 ADMIN = "user.admin"
 ACTIVE = "user.active"
 """Claims that others rely on: who may be named where an active user is needed, and that one admin always stays."""
@@ -48,6 +52,12 @@ def guards(stream_id: UUID, event: UserEvent) -> tuple[Guard, ...]:
             )
             claims = (logins(EMAIL, event.email), logins(STAFF_NUMBER, event.staff_number))
             return (*claims, *standing(stream_id, event.role), principal)
+        case UserProvisioned():
+            principal = Principal(
+                role=event.role, state="active", department_id=None, must_change_password=False
+            )
+            claims = (identity(event.issuer, event.sub), logins(EMAIL, event.email))
+            return (*claims, *standing(stream_id, event.role), principal)
         case UserChanged():
             changed = ((EMAIL, event.email), (STAFF_NUMBER, event.staff_number))
             named = tuple(logins(kind, text) for kind, text in changed if not isinstance(text, UnsetType))
@@ -65,14 +75,22 @@ def guards(stream_id: UUID, event: UserEvent) -> tuple[Guard, ...]:
             return (*standing(stream_id, None), Principal(state="deactivated"), SessionsEnded())
         case UserUnblocked() | UserReactivated():
             return (*standing(stream_id, event.role), Principal(state="active"))
+        case UserDepartmentChanged():
+            return (Principal(department_id=event.department_id),)
         case UserSignedOut():
             return (SessionsEnded(),)
+        case UserSynced():
+            return ()
         case _:
             assert_never(event)
 
 
 def logins(kind: str, text: str | None) -> Claim:
     return Claim(kind=kind, values=(login(text)[1],) if text else (), personal=kind == EMAIL)
+
+
+def identity(issuer: str, sub: str | None) -> Claim:
+    return Claim(kind=IDENTITY, values=() if sub is None else (f"{issuer}\n{sub}",), personal=True)
 
 
 def portrait(file_id: UUID | None | UnsetType) -> tuple[Guard, ...]:

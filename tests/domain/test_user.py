@@ -2,14 +2,7 @@
 
 import pytest
 
-from domain.user.aggregate import (
-    USER,
-    AboveYou,
-    EmailTaken,
-    UserIsBlocked,
-    UserIsDeactivated,
-    UserUnknown,
-)
+from domain.user.aggregate import USER
 from domain.user.commands import (
     BlockUser,
     ChangePassword,
@@ -34,6 +27,7 @@ from domain.user.events import (
     UserSignedOut,
     UserUnblocked,
 )
+from domain.user.refusals import AboveYou, EmailTaken, UserIsBlocked, UserIsDeactivated, UserUnknown
 from tests.scenario import given
 
 ANNA = UserRegistered(email="anna@example.org", first_name="Anna", last_name="Berg", role="user")
