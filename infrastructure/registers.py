@@ -10,6 +10,7 @@ from infrastructure.egrul_index import EgrulIndex
 from infrastructure.egrul_remote import EgrulRemote
 from infrastructure.french_codes import FrenchCodes
 from infrastructure.outside_calls import OutsideService
+from infrastructure.russian_codes import RussianCodes
 from infrastructure.settings import Settings
 from infrastructure.sirene import SireneFile, SireneRemote
 
@@ -30,7 +31,7 @@ class Registers:
             sirene=None if sirene is None else SireneRemote(sirene),
             local_sirene=SireneFile(),
             french_codes=None if geo is None else FrenchCodes(geo),
-            russian_codes=None,
+            russian_codes=RussianCodes(pool),
         )
 
     async def close(self) -> None:
