@@ -5,6 +5,7 @@ import json
 import signal
 import threading
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from uuid import uuid4
 
 import httpx
@@ -175,6 +176,64 @@ def test_whatever_is_killed_what_was_answered_is_there_once(chancery, admin):
     before = every_organisation(admin)
     everything_agrees(chancery)
     assert every_organisation(admin) == before
+
+
+def test_a_revocation_is_there_whole_or_not_at_all_when_the_database_dies_amid_it(chancery):
+    """Of each person a right is revoked and all sessions are ended, again and again until it is answered."""
+    with chancery.signed_in() as admin:
+        people = [somebody(admin) for _ in range(CLERKS)]
+        wanted = [(f"/grants/{person['grant']}/revoke", f"/users/{person['id']}/block") for person in people]
+        with ThreadPoolExecutor(2 * CLERKS) as threads:
+            asked = [threads.submit(insist, admin, path) for paths in wanted for path in paths]
+            chancery.kill("postgres", signal.SIGQUIT)
+            assert {each.result(PATIENCE) for each in asked} == {200}
+        for person in people:
+            assert events(admin, f"/grants/{person['grant']}") == ["grant.given.v1", "grant.revoked.v1"]
+            assert events(admin, f"/users/{person['id']}") == ["user.registered.v1", "user.blocked.v1"]
+            assert admin.get("/me", headers=person["token"]).status_code == 401
+    chancery.run("guards", "verify")
+
+
+def somebody(admin) -> dict:
+    """A new user with a right and a session."""
+    body = {"email": f"{uuid4()}@example.org", "first_name": "A", "last_name": "B"}
+    made = admin.post("/users", json=body).raise_for_status().json()
+    login = {"login": body["email"], "password": made["temporary_password"]}
+    pair = admin.post("/auth/login", json=login, headers={"Authorization": ""}).raise_for_status().json()
+    given = admin.post(
+        "/grants",
+        json={
+            "subject": {"type": "user", "id": made["id"]},
+            "scope_type": "global",
+            "scope_id": "*",
+            "module": "organisation",
+            "action": "view",
+        },
+    )
+    token = {"Authorization": f"Bearer {pair['access_token']}"}
+    return {"id": made["id"], "grant": given.raise_for_status().json()["id"], "token": token}
+
+
+def insist(admin, path) -> int:
+    """Asks with one key until there is an answer."""
+    pause, key = threading.Event(), {"Idempotency-Key": uuid4().hex}
+    for _ in range(20 * PATIENCE):
+        answer = admin.post(path, json={"reason": "Leaves."}, headers=key)
+        if answer.status_code != 503:
+            return answer.status_code
+        pause.wait(0.05)
+    raise TimeoutError(path)
+
+
+def events(admin, record) -> list[str]:
+    """The topics of its history, oldest first, as soon as it has two."""
+
+    def history() -> list[str]:
+        answer = admin.get(f"{record}/history")
+        return [each["topic"] for each in answer.json().get("data", [])]
+
+    assert wait_until(lambda: len(history()) >= 2, PATIENCE)
+    return sorted(history(), key=lambda topic: topic.endswith(("revoked.v1", "blocked.v1")))
 
 
 def the_log_holds_each_answer_once(chancery, ledger) -> None:
