@@ -13,6 +13,7 @@ from uuid import UUID
 from psycopg_pool import AsyncConnectionPool
 
 from application.api_client import ApiClients
+from application.client_grant import ClientGrants, People
 from application.contact import Contacts
 from application.contract import Contracts
 from application.execute import Execute
@@ -30,6 +31,7 @@ from application.prefill import Prefill
 from application.proof import Proof
 from application.postal_index import PostalIndex
 from application.reference import References
+from application.resource import Resources
 from application.session import Sessions, Stay
 from application.signing_key import Schedule, SigningKeys
 from application.user import Admission, Users
@@ -102,6 +104,7 @@ class System:
     registers: Registers
     postal_index: PostalIndex
     references: References
+    resources: Resources
     grants: Grants
     modules: Modules
     permissions: Permissions
@@ -116,6 +119,8 @@ class System:
     tokens: Tokens
     issuers: Issuers
     sign_ins: OutsideSignIns
+    people: People
+    client_grants: ClientGrants
     positions: Positions
     records: dict[str, Records]
     nats: Nats
@@ -203,6 +208,7 @@ async def running(
         files,
     )
     organisations, registers = Organisations(execute, claims, new_id), Registers(settings, pool, claims)
+    grants, people = Grants(execute, claims, rights, clock), People(accounts, issuers.default)
     system = System(
         settings=settings,
         pool=pool,
@@ -224,7 +230,8 @@ async def running(
         registers=registers,
         postal_index=PostalIndex(execute),
         references=References(execute),
-        grants=Grants(execute, claims, rights, clock),
+        resources=Resources(execute, store, parties, new_id),
+        grants=grants,
         modules=Modules(execute),
         permissions=permissions,
         rights=rights,
@@ -256,6 +263,8 @@ async def running(
         sign_ins=OutsideSignIns(
             execute, claims, accounts, users, clock, timedelta(days=settings.session_days)
         ),
+        people=people,
+        client_grants=ClientGrants(execute, grants, users, people),
         positions=positions,
         records=records,
         nats=nats,

@@ -106,7 +106,7 @@ class Rows(Generic[V]):
     def __init__(self, *, name: str, version: int, view: type[V], columns: Mapping[str, Column]) -> None:
         self.name = name
         self.version = version
-        self.tables = (name,)
+        self.tables: tuple[str, ...] = (name,)
         self.view = view
         self.columns = columns
         self.decode: Callable[[bytes], V] = msgspec.json.Decoder(view).decode
@@ -190,21 +190,24 @@ class Fold(Rows[V]):
         return stored.topic.partition(".")[0] in self._nouns
 
     async def apply(self, cursor: AsyncCursor[Any], schema: str, batch: Batch) -> None:
+        after = await self.folded(cursor, schema, batch)
+        if kept := [view for view in after.values() if view is not None]:
+            await self.keep(cursor, schema, kept)
+        if gone := [key for key, view in after.items() if view is None]:
+            await self.remove(cursor, schema, gone)
+
+    async def folded(self, cursor: AsyncCursor[Any], schema: str, batch: Batch) -> dict[UUID, V | None]:
+        """The records that the batch touches, as they are after it."""
         touched: dict[UUID, list[Recorded[Any]]] = {}
         for recorded in batch:
             if isinstance(recorded, Recorded) and isinstance(recorded.event, self._takes):
                 touched.setdefault(self._key(recorded), []).append(recorded)
         if not touched:
-            return
-        place = f'"{schema}"."{self.name}"'
-        find = f"select id, view from {place} where id = any(%b::uuid[])".encode()
+            return {}
+        find = f'select id, view from "{schema}"."{self.name}" where id = any(%b::uuid[])'.encode()
         await cursor.execute(find, [a_uuid(touched)], prepare=True, binary=True)
         before = {key: self.decode(view) for key, view in await cursor.fetchall()}
-        after = {key: self._after(before.get(key), events) for key, events in touched.items()}
-        if kept := [view for view in after.values() if view is not None]:
-            await self.keep(cursor, schema, kept)
-        if gone := [key for key in before if after[key] is None]:
-            await self.remove(cursor, schema, gone)
+        return {key: self._after(before.get(key), events) for key, events in touched.items()}
 
     def _after(self, view: V | None, events: Iterable[Recorded[Any]]) -> V | None:
         for recorded in events:
