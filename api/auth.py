@@ -56,21 +56,34 @@ class Way(Protocol):
         ...
 
 
+class Limits(Protocol):
+    """How many requests a minute; both raise RateLimited."""
+
+    async def caller(self, caller: Caller) -> None: ...
+    async def stranger(self, address: str | None) -> None: ...
+
+
 Lane = Callable[[Request[Any, Any, Any]], Awaitable[None]]
 
 
-def lane(*ways: Way, fresh: bool, people_only: bool = False) -> Lane:
-    """Puts the caller into the scope, then judges the query string.
+def lane(
+    *ways: Way,
+    limits: Limits,
+    fresh: bool,
+    people_only: bool = False,
+    missing: Callable[[], Problem] = MissingBearerToken,
+) -> Lane:
+    """Puts the caller into the scope, counts the request, then judges the query string.
 
     Commands take him from memory (`fresh=False`), since append judges his session again. A plain function: Litestar
-    copies what stands in `before_request`, a bound object whole.
+    copies what stands in `before_request`, a bound object whole. `missing`: what is told who brings no credential.
     """
 
     async def enter(request: Request[Any, Any, Any]) -> None:
         scope: Any = request.scope
         offered = [way for way in ways if way.offered(scope["h"])]
         if not offered:
-            raise MissingBearerToken
+            raise missing()
         if len(offered) > 1:
             raise TwoCredentials
         caller = await offered[0].caller(request, fresh=fresh)
@@ -81,9 +94,18 @@ def lane(*ways: Way, fresh: bool, people_only: bool = False) -> Lane:
         if people_only and caller.actor.kind != "user":
             raise NoPerson
         scope["caller"] = caller
+        await limits.caller(caller)
         refuse_unknown_query(request)
 
     return enter
+
+
+async def anybody(request: Request[Any, Any, Any]) -> None:
+    """The lane of what needs no credential."""
+    scope: Any = request.scope
+    limits: Limits = request.app.state.limits
+    await limits.stranger(scope["client_address"])
+    refuse_unknown_query(request)
 
 
 def caller_of(request: Request[Any, Any, Any]) -> Caller:

@@ -208,6 +208,23 @@ class RightGone(Struct, frozen=True, kw_only=True, tag=True):
     """The grant that the stream is gives nothing any more."""
 
 
+class Client(Struct, frozen=True, kw_only=True, tag=True, omit_defaults=True):
+    """The stream is an API client that asks on these terms; UNSET stays. Its standing session ends at `expires_at`.
+
+    Of its keys one opens something until just before it retires; None: until further notice.
+    """
+
+    client_key: str | UnsetType = UNSET
+    kind: str | UnsetType = UNSET
+    allowed_origins: tuple[str, ...] | UnsetType = UNSET
+    allowed_ips: tuple[str, ...] | UnsetType = UNSET
+    allowed_paths: tuple[str, ...] | UnsetType = UNSET
+    rate_limit_per_min: int | None | UnsetType = UNSET
+    expires_at: datetime | None | UnsetType = UNSET
+    key_ids: tuple[str, ...] | UnsetType = UNSET
+    keys_retire_at: tuple[datetime | None, ...] | UnsetType = UNSET
+
+
 class Responsible(Struct, frozen=True, kw_only=True, tag=True):
     """`user_id` answers for the record that the stream is; own/* reads this."""
 
@@ -224,4 +241,5 @@ Guard = (
     | RightHeld
     | RightGone
     | Responsible
+    | Client
 )

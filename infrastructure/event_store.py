@@ -217,6 +217,8 @@ def _secrets(attempt: Attempt) -> list[append_call.Row]:
         rows.append(guards.credential(*attempt.secrets.password_hash))
     if attempt.secrets.refresh_secret is not None:
         rows.append(guards.refresh(attempt.secrets.refresh_secret))
+    if attempt.secrets.api_key_hash is not None:
+        rows.append(guards.api_key(*attempt.secrets.api_key_hash))
     return rows
 
 

@@ -71,7 +71,7 @@ async def verify(url: str, wrapping: Wrapping) -> list[Difference]:
 
 
 async def rebuild(owner_url: str, wrapping: Wrapping) -> Rebuilt:
-    """Replaces every guard table in one transaction and ends all sessions, by events.
+    """Replaces every guard table in one transaction and ends all sessions of people, by events.
 
     Generations of refresh tokens are not in the log, so nobody stays signed in. Commands wait, and may time out, from
     the moment the log has been read but for its last events. Raises UnknownTopic, ClaimedTwice.
@@ -149,7 +149,8 @@ async def _end_sessions(connection: AsyncConnection[Any], wrapping: Wrapping) ->
     cursor = await connection.execute(
         """select s.session_id,
                   (select max(e.originator_version) from stored_events e where e.originator_id = s.session_id)
-           from sessions s where not s.ended and s.expires_at > clock_timestamp()"""
+           from sessions s where not s.ended and s.expires_at > clock_timestamp()
+             and s.session_id <> s.user_id"""
     )
     live = await cursor.fetchall()
     codec, guards = EventCodec(), Guards(wrapping.blind)

@@ -1,7 +1,7 @@
 """The guard tables as the log alone would have them: the events once more through the same functions, in memory."""
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, NamedTuple, assert_never
 from uuid import UUID
 
@@ -9,6 +9,7 @@ from msgspec import UNSET
 
 from domain.shared import (
     Claim,
+    Client,
     Event,
     Guard,
     Principal,
@@ -24,6 +25,8 @@ from domain.shared import (
 from infrastructure.guards import Guards
 
 Key = tuple[Any, ...]
+NEVER_PROVED, NEVER = datetime(1970, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, tzinfo=UTC)
+"""An API client's session: as if its password had been proved then, and its end where it has none."""
 
 
 class Owned(NamedTuple):
@@ -62,12 +65,25 @@ class Answering(NamedTuple):
     user_id: UUID
 
 
+class Asking(NamedTuple):
+    client_key: str = ""
+    kind: str = ""
+    allowed_origins: list[str] = []
+    allowed_ips: list[str] = []
+    allowed_paths: list[str] = []
+    rate_limit_per_min: int | None = None
+    expires_at: datetime | None = None
+    key_ids: list[str] = []
+    keys_retire_at: list[datetime | None] = []
+
+
 TABLES: Mapping[str, tuple[tuple[str, ...], type[Any]]] = {
     "claims": (("kind", "value"), Owned),
     "principals": (("user_id",), Acting),
     "sessions": (("session_id",), Live),
     "rights": (("grant_id",), Held),
     "responsibles": (("record_id",), Answering),
+    "clients": (("client_id",), Asking),
 }
 """Guard table to its key columns and the row type whose fields are the other columns."""
 
@@ -83,6 +99,7 @@ class Replay:
         self.sessions: dict[Key, Live] = {}
         self.rights: dict[Key, Held] = {}
         self.responsibles: dict[Key, Answering] = {}
+        self.clients: dict[Key, Asking] = {}
         self._claimed: dict[tuple[UUID, str], set[str]] = {}
         self._sessions_of: dict[UUID, set[UUID]] = {}
 
@@ -124,8 +141,23 @@ class Replay:
                 self.responsibles.pop((stream,), None)
                 if guard.user_id is not None:
                     self.responsibles[stream,] = Answering(guard.user_id)
+            case Client():
+                self._client(stream, guard)
             case _:
                 assert_never(guard)
+
+    def _client(self, stream: UUID, guard: Client) -> None:
+        """Its terms, and the session that stands as long as they do."""
+        known = self.clients.get((stream,), Asking())
+        given: dict[str, Any] = {name: getattr(guard, name) for name in Asking._fields}
+        changes: dict[str, Any] = {
+            name: list(value) if isinstance(value, tuple) else value
+            for name, value in given.items()
+            if value is not UNSET
+        }
+        self.clients[stream,] = terms = known._replace(**changes)
+        self.sessions[stream,] = Live(stream, NEVER_PROVED, terms.expires_at or NEVER)
+        self._sessions_of.setdefault(stream, set()).add(stream)
 
     def _claim(self, stream: UUID, kind: str, values: set[str]) -> None:
         mine = self._claimed.setdefault((stream, kind), set())

@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from domain.shared import (
     Claim,
+    Client,
     Event,
     Guard,
     Principal,
@@ -51,6 +52,7 @@ class Guards:
         """`first`: the stream is new and has nothing to release. Of one command's words on a thing the last counts."""
         claims: dict[str, Claim] = {}
         principal: Row = {}
+        client: Row = {}
         rows: list[tuple[str, Row]] = []
         for guard in (guard for event in events for guard in self.of(stream_id, event)):
             match guard:
@@ -58,10 +60,14 @@ class Guards:
                     claims[guard.kind] = guard
                 case Principal():
                     principal |= _plain(guard)
+                case Client():
+                    client |= _plain(guard)
                 case _:
                     rows.append(row(guard))
         if principal:
             rows.append(("principals", {"changes": principal}))
+        if client:
+            rows.append(("clients", {"changes": client}))
         taken = {kind: [self.value(claim, v) for v in claim.values] for kind, claim in claims.items()}
         if not first:
             rows += [("released", {"kind": kind, "kept": values}) for kind, values in taken.items()]
@@ -88,7 +94,7 @@ def row(guard: Guard) -> tuple[str, Row]:
             return "rights_gone", {}
         case Responsible():
             return "responsibles", _plain(guard)
-        case Claim() | Principal():
+        case Claim() | Principal() | Client():
             raise AssertionError("folded by Guards.changes")
         case _:
             assert_never(guard)
@@ -100,6 +106,10 @@ def credential(user_id: UUID, password_hash: str) -> tuple[str, Row]:
 
 def refresh(secret: bytes) -> tuple[str, Row]:
     return "refreshes", {"secret": b64encode(secret).decode()}
+
+
+def api_key(key_id: str, hashed: str) -> tuple[str, Row]:
+    return "client_keys", {"key_id": key_id, "hash": hashed}
 
 
 def _plain(guard: Guard) -> Row:

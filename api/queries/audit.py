@@ -11,9 +11,8 @@ from litestar.params import FromPath, QueryParameter
 from msgspec import Struct, structs
 
 from api.answers import Answer, Header, Page, json_answer
-from api.auth import caller_of
+from api.auth import anybody, caller_of
 from api.conditions import min_position
-from api.declared import refuse_unknown_query
 from api.lists import LIST_PARAMETERS, Lists, Wanted
 from api.openapi import problems
 from api.problems import NotFound, Problem
@@ -149,7 +148,7 @@ def open_routes(system: System) -> Router:
             return _served(await tile(connection, at, width), FOR_EVER)
 
     return Router(
-        "/audit", route_handlers=[audit_checkpoint, audit_keys, audit_tile], before_request=_before_open
+        "/audit", route_handlers=[audit_checkpoint, audit_keys, audit_tile], before_request=anybody
     )
 
 
@@ -199,10 +198,6 @@ class _Log:
             roots = await span_hashes(connection, [Span(0, old), Span(0, new)])
         from_root, to_root, *parts = (b64encode(each).decode() for each in (*roots, *proof))
         return Consistency(old=old, new=new, from_root=from_root, to_root=to_root, proof=parts)
-
-
-async def _before_open(request: Asked) -> None:
-    refuse_unknown_query(request)
 
 
 def _served(data: bytes | None, cached: Header) -> Answer[Any]:
