@@ -16,7 +16,7 @@ from infrastructure.callers import RIGHTS, rights_of
 from infrastructure.postgres import GroupRead
 
 _READ = f"""
-select p.user_id, p.role, {RIGHTS},
+select p.user_id, case p.state when 'active' then p.role else '' end, case p.state when 'active' then {RIGHTS} end,
   (select max(c.position) from (values (p.user_id), (p.department_id)) as subject(id)
    join access_changes c on c.subject_id = subject.id),
   coalesce((select e.notification_id from stored_events e order by e.notification_id desc limit 1), 0),

@@ -1,21 +1,42 @@
-"""What there is to be allowed, and what one is allowed now."""
+"""What there is to be allowed, what one is allowed now, and what changed of it for anybody."""
 
 from collections.abc import Sequence
-from typing import Protocol
+from datetime import datetime
+from typing import Annotated, Any, Protocol
 from uuid import UUID
 
 import msgspec
 from litestar import Router, get
+from litestar.params import QueryParameter
 from msgspec import Struct
+from psycopg_pool import AsyncConnectionPool
 
 from api import answers
 from api.answers import Answer
 from api.auth import caller_of
-from api.conditions import min_position
-from api.problems import NotFound
-from api.queries.records import Asked, IfNoneMatch, MinPosition, Progress
+from api.conditions import PositionUnknown, min_position
+from api.openapi import problems
+from api.problems import NotFound, ParameterInvalid
+from api.queries.records import Asked, Clock, IfNoneMatch, MinPosition, Progress
+from application.access import Caller, require
 from application.catalogue import OWN, Module
-from application.permission import Snapshot
+from application.permission import Snapshot, Standing, Window, difference
+from domain.shared import Actor
+from projections.permission_change import changes, projection
+
+VIEW = "grant:view"
+CHANGES, MOST_CHANGES = 100, 1_000
+
+After = Annotated[
+    int, QueryParameter(name="after", description="The position from which on changes are asked for.")
+]
+Limit = Annotated[
+    int,
+    QueryParameter(
+        name="limit",
+        description=f"From 1; above {MOST_CHANGES} counts as {MOST_CHANGES}. A position is never split.",
+    ),
+]
 
 
 class Permissions(Protocol):
@@ -26,11 +47,69 @@ class Rights(Protocol):
     async def foreign(self) -> Sequence[Module]: ...
 
 
+class Subject(Struct, frozen=True, kw_only=True):
+    type: str
+    id: UUID
+
+
+class Change(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What one event changed of one subject's permissions.
+
+    A permission that stands in `removed` or `added` is told whole there: forget what you know of it, keep what `added`
+    says. It counts from `not_before` until just before `expires_at`. Both are empty where his role gives it anyway.
+    `version` compares with a snapshot's: greater, it is not in there yet. `grant` is the grant that was given, changed
+    or ended, his own or his department's; without one his role, state or department changed.
+    """
+
+    position: int
+    version: int
+    event_id: UUID
+    topic: str
+    recorded_at: datetime
+    actor: Actor
+    sub: str
+    subject: Subject
+    grant: UUID | None = None
+    added: list[Window]
+    removed: list[Window]
+
+
+class Changes(Struct, frozen=True, kw_only=True):
+    """Ascending; ask again with `next_after`, at once if `has_more`."""
+
+    data: list[Change]
+    next_after: int
+    has_more: bool
+
+
+class _Kept(Struct, frozen=True, kw_only=True):
+    """A change as the read model keeps it."""
+
+    position: int
+    event_id: UUID
+    topic: str
+    recorded_at: datetime
+    actor: Actor
+    subject: Subject
+    grant_id: UUID | None
+    before: Standing
+    after: Standing
+
+
+_kept = msgspec.json.Decoder(_Kept)
+
+
 class Catalogue(Struct, frozen=True, kw_only=True):
     data: list[Module]
 
 
-def routes(permissions: Permissions, rights: Rights, progress: Progress) -> Router:
+def routes(
+    permissions: Permissions,
+    rights: Rights,
+    progress: Progress,
+    pool: AsyncConnectionPool[Any],
+    clock: Clock,
+) -> Router:
     @get("/me/permissions/snapshot")
     async def permission_snapshot(
         request: Asked, at_least: MinPosition = None, if_none_match: IfNoneMatch = None
@@ -55,4 +134,49 @@ def routes(permissions: Permissions, rights: Rights, progress: Progress) -> Rout
         body = Catalogue(data=[*OWN, *await rights.foreign()])
         return answers.json_answer(body, headers=[(b"x-projection-position", b"%d" % head)])
 
-    return Router("/", route_handlers=[permission_snapshot, permission_catalogue])
+    @get("/permissions/changes", responses=problems(PositionUnknown))
+    async def permission_changes(
+        request: Asked, after: After = 0, limit: Limit = CHANGES, at_least: MinPosition = None
+    ) -> Answer[Changes]:
+        """Every change of anybody's permissions after a position, without a gap, for those who keep snapshots.
+
+        Begin with a snapshot and its `position`, or with 0 and nothing. All changes of one position come in one answer:
+        a department's grant changes what each of its members may do. A right that begins or lapses by the clock is told
+        when it is given, and its end once more when the log notes it.
+        """
+        auditor(caller_of(request), clock())
+        if after < 0 or limit < 1:
+            raise ParameterInvalid("`after` is a position, and `limit` at least 1.")
+        await progress.written(after)
+        if (position := min_position(at_least)) is not None:
+            await progress.reached(projection.name, position)
+        async with pool.connection() as connection:
+            page = await changes(connection, after, min(limit, MOST_CHANGES))
+        body = Changes(data=[_told(row) for row in page.rows], next_after=page.last, has_more=page.has_more)
+        return answers.json_answer(body, headers=[(b"x-projection-position", b"%d" % page.reached)])
+
+    return Router("/", route_handlers=[permission_snapshot, permission_catalogue, permission_changes])
+
+
+def auditor(caller: Caller, now: datetime) -> None:
+    """API clients and who may view all grants. Raises Forbidden."""
+    if caller.actor.kind != "client":
+        require(caller, VIEW, now)
+
+
+def _told(row: bytes) -> Change:
+    kept = _kept.decode(row)
+    removed, added = difference(kept.before, kept.after)
+    return Change(
+        position=kept.position,
+        version=kept.position,
+        event_id=kept.event_id,
+        topic=kept.topic,
+        recorded_at=kept.recorded_at,
+        actor=kept.actor,
+        sub=str(kept.subject.id),
+        subject=kept.subject,
+        grant=kept.grant_id,
+        added=added,
+        removed=removed,
+    )
