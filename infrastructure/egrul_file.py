@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 from datetime import date
-from typing import BinaryIO
+from typing import IO
 from xml.parsers import expat
 
 from msgspec import Struct
@@ -96,7 +96,7 @@ class Element(Struct):
 class EgrulFile:
     """One file, read once and in small pieces. `encoding` and `valid_as_of` are known once reading has begun."""
 
-    def __init__(self, name: str, source: BinaryIO) -> None:
+    def __init__(self, name: str, source: IO[bytes]) -> None:
         self.name, self._source = name, source
         self.encoding = "utf-8"
         self.valid_as_of: date | None = None
