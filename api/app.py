@@ -7,7 +7,7 @@ from typing import Any
 
 from litestar import Litestar, Router
 
-from api import outages, root
+from api import outages, root, systems
 from api.arrival import Receive, Scope, Send
 from api.auth import InvalidBearerToken, MissingBearerToken, anybody, lane
 from api.bearer import Bearer
@@ -77,7 +77,7 @@ __all__ = ["build_app", "create_app", "outages"]
 
 def create_app(system: System) -> Litestar:
     """Every route, wired by hand, read top to bottom."""
-    outside = OutsideTokens(system.issuers, system.sign_ins, system.callers)
+    outside = OutsideTokens(system.outside.issuers, system.outside.sign_ins, system.callers)
     bearer = Bearer(system.tokens, system.callers, InvalidToken, outside)
     limits = Limits(
         system.limiter,
@@ -93,7 +93,8 @@ def create_app(system: System) -> Litestar:
         origins=system.settings.cors_origins,
         idle=timedelta(days=system.settings.session_idle_days),
     )
-    ways = (bearer, browser, ClientKey(system.known_clients, system.api_keys, limits))
+    clients = ClientKey(system.known_clients, system.api_keys, limits)
+    ways = (bearer, browser, clients)
     for_command = lane(*ways, limits=limits, fresh=False)
     for_query = lane(*ways, limits=limits, fresh=True)
     own_command = lane(*ways, limits=limits, fresh=False, people_only=True)
@@ -194,6 +195,7 @@ def create_app(system: System) -> Litestar:
             own_commands,
             queries,
             own_queries,
+            *systems.routers(system, clients, limits),
         ],
         dto=StrictBody,
         return_dto=None,

@@ -7,12 +7,11 @@ from api.errors import Refusal, refusal
 from api.problems import NotFound, Problem, RateLimited, Unavailable
 from application.file_content import ObjectMissing
 from application.lookup import LookupUnavailable
-from application.lookup import LookupUnavailable
 from application.proof import Throttled
+from application.provider import ProviderNotConfigured, ProviderUnavailable
 from application.session import RefreshedTooOften
 from infrastructure import postgres
 from infrastructure.bounded import Busy
-from infrastructure.jwks import ProviderUnavailable
 from infrastructure.object_parts import StoreUnavailable
 from infrastructure.personal_data import SubjectErased
 from infrastructure.positions import Behind, BeyondHead
@@ -35,21 +34,15 @@ def _of_provider(error: ProviderUnavailable) -> Refusal:
     return refusal(IdentityProviderUnavailable(retry_after=error.retry_after))
 
 
-class RegisterUnavailable(Unavailable):
-    """The register or service that is looked into cannot be asked now. What it would have filled in can be typed."""
+class IdentityProviderNotConfigured(Unavailable):
+    """This installation knows no identity provider's admin API, so nobody can be made there."""
 
-    code, status = "lookup_unavailable", 503
+    code, status = "identity_provider_not_configured", 503
 
 
 @refusal.register
-def _of_lookup(error: LookupUnavailable) -> Refusal:
-    return refusal(
-        RegisterUnavailable(
-            error.detail,
-            retry_after=error.retry_after,
-            hint="Nothing else waits for it: POST /organisations takes what you type.",
-        )
-    )
+def _of_no_provider(_: ProviderNotConfigured) -> Refusal:
+    return refusal(IdentityProviderNotConfigured(retry_after=60))
 
 
 class RegisterUnavailable(Unavailable):

@@ -59,11 +59,15 @@ ANYTHING = Resource()
 
 
 class Need(Struct, frozen=True, kw_only=True):
-    """What a command demands: the right to do it, the right to know of the record, a fresh proof of the password."""
+    """What a command demands: the right to do it, the right to know of the record, a fresh proof of the password.
+
+    `by`: on what it rests where no right is needed.
+    """
 
     right: str | None
     view: str | None = None
     step_up: bool = False
+    by: str = "self"
 
 
 class Authority(Struct, frozen=True, kw_only=True):
@@ -214,3 +218,12 @@ def require_proof(caller: Caller, now: datetime) -> None:
 def system() -> Caller:
     """Chancery itself: bootstrap, reactions, sweepers."""
     return Caller(actor=Actor(kind="system", id=UUID(int=0)), role=SYSTEM_ROLE)
+
+
+SERVICE = UUID(int=1)
+"""The actor of whoever knows the service secret."""
+
+
+def service() -> Caller:
+    """A program of ours beside Chancery, known by the shared secret: it may use what is made for it, and no right."""
+    return Caller(actor=Actor(kind="service", id=SERVICE))

@@ -104,14 +104,14 @@ class Execute:
             case _:
                 return said
 
-    async def admit(self, context: Context, right: str) -> Answer | None:
+    async def admit(self, context: Context, right: str | None) -> Answer | None:
         """Before costly preparations of something new: the kept answer of a repeat, or None when the caller may go on.
 
         Raises Forbidden, SessionEnded, KeyReused.
         """
         if context.key is not None and (answer := await self._kept(context, context.key)) is not None:
             return answer
-        if may(context.caller, right, ANYTHING, self.clock()) is None:
+        if right is not None and may(context.caller, right, ANYTHING, self.clock()) is None:
             require((await self._renewed(context)).caller, right, self.clock())
         return None
 
@@ -193,7 +193,7 @@ class Execute:
         if not new and need.view is not None and may(caller, need.view, about, now) is None:
             raise rules.unknown("There is no such record.")
         authority = (
-            Authority(allowed_by="self") if need.right is None else require(caller, need.right, now, about)
+            Authority(allowed_by=need.by) if need.right is None else require(caller, need.right, now, about)
         )
         if about.passing is not None:
             authority = require_passing(caller, authority, about.passing, now)

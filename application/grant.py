@@ -8,7 +8,7 @@ from uuid import UUID
 
 from msgspec import UNSET, UnsetType, structs
 
-from application.access import Need, Passing, Resource, system
+from application.access import ANYTHING, Need, Passing, Resource, system
 from application.catalogue import ACTIONS, OWN, Module, faults
 from application.context import Context, DryRun
 from application.execute import Execute
@@ -48,18 +48,21 @@ class Grants:
     def __init__(self, execute: Execute, claims: Claims, rights: Rights, clock: Clock) -> None:
         self._execute, self._claims, self._rights, self._clock = execute, claims, rights, clock
 
-    async def give(self, grant: Grant, context: Context) -> Answer | DryRun:
-        """Made, changed, or as it was, under the one id of that right. Raises GrantInvalid, GrantToOneself."""
+    async def give(self, grant: Grant, context: Context, need: Need = GIVE) -> Answer | DryRun:
+        """Made, changed, or as it was, under the one id of that right. Raises GrantInvalid, GrantToOneself.
+
+        A `need` without a right: whoever asks may, since nothing of ours is passed on.
+        """
         grant = _in_utc(grant)
         return await self._execute(
             GRANT,
             grant.stream_id,
             GiveGrant(now=self._clock(), by=context.caller.actor.id, grant=grant),
             context,
-            GIVE,
+            need,
             upsert=True,
             made=lambda events: any(isinstance(event, GrantGiven) for event in events),
-            resource=lambda _: about(grant, until=grant.expires_at),
+            resource=lambda _: ANYTHING if need.right is None else about(grant, until=grant.expires_at),
             relies=partial(self._possible, grant),
         )
 
@@ -81,11 +84,18 @@ class Grants:
             await self._execute(GRANT, grant_id, LapseGrant(now=now), context, LAPSE)
         return len(found)
 
+    async def check(self, right: Right) -> None:
+        """That the catalogue has such a right. Raises GrantInvalid."""
+        if wrong := tuple(faults(right, await self._module(right))):
+            raise GrantInvalid("This cannot be given.", errors=wrong)
+
+    async def _module(self, right: Right) -> Module | None:
+        modules = OWN if right.module in ACTIONS else await self._rights.foreign()
+        return next((each for each in modules if each.module == right.module), None)
+
     async def _possible(self, grant: Grant) -> Reliance:
         """Raises GrantInvalid when there is no such right in the catalogue, or nobody to hold it."""
-        modules = OWN if grant.module in ACTIONS else await self._rights.foreign()
-        module = next((each for each in modules if each.module == grant.module), None)
-        subject = grant.subject
+        module, subject = await self._module(grant), grant.subject
         claim = SUBJECTS[subject.type], str(subject.id)
         known = await self._claims.owner(*claim) == subject.id
         if wrong := (*faults(grant, module), *_unknown(subject, known=known)):

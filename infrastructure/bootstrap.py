@@ -13,7 +13,6 @@ from uuid import UUID
 from psycopg_pool import AsyncConnectionPool
 
 from application.api_client import ApiClients
-from application.client_grant import ClientGrants, People
 from application.contact import Contacts
 from application.contract import Contracts
 from application.execute import Execute
@@ -23,13 +22,12 @@ from application.grant import Grants
 from application.message import Dialogs
 from application.module import Modules
 from application.organisation import Organisations
-from application.outside import OutsideSignIns
 from application.party import Parties
 from application.password import PasswordPolicy
 from application.password_change import PasswordChanges
+from application.postal_index import PostalIndex
 from application.prefill import Prefill
 from application.proof import Proof
-from application.postal_index import PostalIndex
 from application.reference import References
 from application.resource import Resources
 from application.session import Sessions, Stay
@@ -45,13 +43,12 @@ from infrastructure.event_codec import EventCodec
 from infrastructure.event_log import EventLog
 from infrastructure.event_store import EventStore, new_id, read_receipts
 from infrastructure.guards import Guards
-from infrastructure.kept_keys import KeptKeys
 from infrastructure.known_devices import KnownDevices
 from infrastructure.lookups import AccountLookup, ClaimLookup, Records
 from infrastructure.nats import APPENDED, Nats, projected
 from infrastructure.neighbours import Neighbours
 from infrastructure.object_store import ObjectStore
-from infrastructure.oidc import Issuers
+from infrastructure.outside import Outside
 from infrastructure.passwords import PasswordHashes, Passwords, policy_of
 from infrastructure.permissions import Permissions, Rights
 from infrastructure.personal_data import Vault, wrapping_of
@@ -117,10 +114,7 @@ class System:
     callers: SessionCallers
     signing_keys: SigningKeys
     tokens: Tokens
-    issuers: Issuers
-    sign_ins: OutsideSignIns
-    people: People
-    client_grants: ClientGrants
+    outside: Outside
     positions: Positions
     records: dict[str, Records]
     nats: Nats
@@ -169,7 +163,6 @@ async def running(
     permissions, rights = Permissions(url), Rights(pool)
     ring = KeyRing(url, wrapping)
     tokens = Tokens(ring, issuer=settings.base_url)
-    issuers = await Issuers.open(settings.oidc_issuers, KeptKeys(pool, wrapping))
     passwords, policy = Passwords(), policy_of(settings)
     throttle, devices = SignInThrottle(pool, wrapping.blind), KnownDevices(wrapping.blind)
     proof = Proof(passwords, PasswordHashes(pool), throttle, devices)
@@ -208,7 +201,8 @@ async def running(
         files,
     )
     organisations, registers = Organisations(execute, claims, new_id), Registers(settings, pool, claims)
-    grants, people = Grants(execute, claims, rights, clock), People(accounts, issuers.default)
+    grants = Grants(execute, claims, rights, clock)
+    outside = Outside(settings, execute, store, claims, accounts, users, grants, pool, wrapping)
     system = System(
         settings=settings,
         pool=pool,
@@ -259,12 +253,7 @@ async def running(
         callers=callers,
         signing_keys=signing_keys,
         tokens=tokens,
-        issuers=issuers,
-        sign_ins=OutsideSignIns(
-            execute, claims, accounts, users, clock, timedelta(days=settings.session_days)
-        ),
-        people=people,
-        client_grants=ClientGrants(execute, grants, users, people),
+        outside=outside,
         positions=positions,
         records=records,
         nats=nats,
@@ -281,7 +270,7 @@ async def running(
         "callers": callers.run,
         "permissions": permissions.run,
         "signing keys": ring.run,
-        "issuers": issuers.run,
+        "issuers": outside.run,
         "neighbours": neighbours.run,
         **{f"accounts {number}": run for number, run in enumerate(accounts.runs)},
         **{f"read {name}": read.run for name, read in records.items()},
@@ -301,7 +290,7 @@ async def running(
             api_keys.close()
             objects.close()
             await registers.close()
-            await issuers.close()
+            await outside.close()
             await pool.close()
 
 

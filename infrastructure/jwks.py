@@ -11,6 +11,7 @@ import msgspec
 import structlog
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
+from application.provider import ProviderUnavailable
 from infrastructure.issuer import Issuer, safe
 from infrastructure.outbound import Unreachable, fetched
 from infrastructure.tasks import end
@@ -35,14 +36,6 @@ ALGORITHMS: Mapping[tuple[str, str], tuple[str, ...]] = {
 """By type and curve of a key: what it may be used with; the first is meant when it does not say (RFC 8725 3.1)."""
 
 _log = structlog.get_logger("jwks")
-
-
-class ProviderUnavailable(Exception):
-    """The identity provider cannot be reached, and what it said last is too old or was never heard."""
-
-    def __init__(self, detail: str, retry_after: int = 5) -> None:
-        super().__init__(detail)
-        self.retry_after = retry_after
 
 
 class Key(NamedTuple):
@@ -78,6 +71,7 @@ class IssuerKeys:
         self._keys: Mapping[str, Key] = {}
         self._good_at = self._wished_at = 0.0
         self._looking: asyncio.Task[None] | None = None
+        self._opened = False
         self.edition = 0
 
     @property
@@ -86,13 +80,16 @@ class IssuerKeys:
         return bool(self._keys) and self._clock() - self._good_at < STALE
 
     async def open(self) -> None:
-        """With the keys that an earlier process left behind."""
-        found = await self._kept.load(self._issuer.url)
-        if found is not None:
+        """With the keys that an earlier process left behind. Once is enough."""
+        if self._opened:
+            return
+        found, self._opened = await self._kept.load(self._issuer.url), True
+        if found is not None and not self._keys:
             self._keys, self._good_at = keys_of(found[0]), found[1]
 
     async def run(self) -> Never:
         """Looks every five minutes, sooner while there is nothing."""
+        await self.open()
         while True:
             await self._look(adding=False)
             await asyncio.sleep(EVERY if self.good else AGAIN)
@@ -103,6 +100,7 @@ class IssuerKeys:
 
     async def key(self, kid: str) -> Key | None:
         """An unknown one is looked for, once in 30 s whoever asks. Raises ProviderUnavailable without any good key."""
+        await self.open()
         if not (self.good and kid in self._keys):
             await self._wish()
         if not self.good:

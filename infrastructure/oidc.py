@@ -66,13 +66,10 @@ class Issuers:
             self._issuers[issuer.url] = issuer, IssuerKeys(issuer, self._client, kept, clock=clock)
         self._verified: dict[str, _Verified] = {}
 
-    @classmethod
-    async def open(cls, entries: Sequence[str], kept: KeptSets) -> "Issuers":
-        """With the keys that an earlier process left behind."""
-        issuers = cls(entries, kept)
-        for _, keys in issuers._issuers.values():
-            await keys.open()
-        return issuers
+    @property
+    def default(self) -> str:
+        """The issuer that is meant where none is named: the first one, else a word that is nobody's URL."""
+        return next(iter(self._issuers), "default")
 
     async def run(self) -> Never:
         """Keeps the keys up to date, for ever."""

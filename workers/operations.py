@@ -10,8 +10,9 @@ from uuid import UUID
 
 from application.file import FileAlreadyBound
 from application.grant import AT_A_TIME
+from application.provider import ProviderUnavailable
 from infrastructure.bootstrap import System, clock
-from infrastructure.operations import Taken
+from infrastructure.operations import MOST_ATTEMPTS, Operations, Taken
 
 Work = Callable[[System, Taken], Coroutine[Any, Any, None]]
 
@@ -35,6 +36,16 @@ async def grant_lapse(system: System, _taken: Taken) -> None:
     """The log is told which grants have run out."""
     while await system.grants.lapse(clock()) == AT_A_TIME:
         pass
+
+
+async def user_tell_provider(system: System, taken: Taken) -> None:
+    """`about`: person. The identity provider is told what it could not be told at once, however long it was away."""
+    try:
+        await system.outside.provider.again(taken.about["person"])
+    except ProviderUnavailable:
+        if taken.attempt >= MOST_ATTEMPTS:  # this one is given up, the wish is not
+            await Operations(system.pool).ask("user.tell_provider", taken.about)
+        raise
 
 
 class UnknownOperation(Exception):

@@ -31,8 +31,6 @@ grant usage on schema audit to {role};
 grant select, insert, update on all tables in schema audit to {role};
 grant create, usage on schema lookup to {role};
 grant select, insert, update on lookup.registers to {role};
-grant create, usage on schema lookup to {role};
-grant select, insert, update on lookup.registers to {role};
 """
 
 

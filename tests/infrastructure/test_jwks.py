@@ -9,9 +9,10 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
 from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key as generate_rsa
 
+from application.provider import ProviderUnavailable
 from infrastructure import jwks, outbound
 from infrastructure.issuer import Issuer, issuer_of
-from infrastructure.jwks import STALE, WISH, IssuerKeys, ProviderUnavailable, keys_of
+from infrastructure.jwks import STALE, WISH, IssuerKeys, keys_of
 from infrastructure.kept_keys import KeptKeys
 from infrastructure.personal_data import Wrapping
 from infrastructure.postgres import open_pool
