@@ -4,7 +4,7 @@ import signal
 import sys
 from collections.abc import Callable
 
-from bench import http, nouns, projector, store, where
+from bench import http, nouns, projector, signin, store, where
 from bench.figures import Figure, show
 from bench.machine import Load, Machine, machine
 
@@ -13,6 +13,7 @@ PARTS: dict[str, Callable[[Machine], list[Figure]]] = {
     "projector": projector.run,
     "http": http.run,
     "nouns": nouns.run,
+    "signin": signin.run,
 }
 
 

@@ -7,6 +7,7 @@ from ipaddress import IPv6Address, ip_address, ip_network
 from math import ceil
 from typing import Any
 from uuid import UUID
+from weakref import WeakValueDictionary
 
 from psycopg_pool import AsyncConnectionPool
 
@@ -14,10 +15,10 @@ from application.proof import Settle, Throttled
 from infrastructure.bounded import Busy
 from infrastructure.guards import Blind
 
-WAITING = 32
-"""Calls of one process that may wait for others of the same login to be settled."""
-LOOKS, PAUSE = 80, 0.025
-"""How often such a call looks again, and the seconds between."""
+WAITING, PATIENCE = 256, 2.0
+"""How many calls of one process may wait for others of the same login to be settled, and for how many seconds."""
+PAUSE = 0.02
+"""Seconds between two looks; of those who wait for one login only the first looks."""
 
 
 class SignInThrottle:
@@ -26,6 +27,7 @@ class SignInThrottle:
     def __init__(self, pool: AsyncConnectionPool[Any], blind: Blind) -> None:
         self._pool, self._blind = pool, blind
         self._waiting = 0
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     def blinded(self, kind: str, form: str) -> str:
         return self._blind(kind, form)
@@ -68,15 +70,17 @@ class SignInThrottle:
         """Several right passwords at once are no attack, so the verdict on those before is waited for."""
         if self._waiting >= WAITING:
             raise Busy("sign-ins")
+        turn = self._turns.setdefault(buckets[1][0], asyncio.Lock())
         self._waiting += 1
         try:
-            for _ in range(LOOKS):
-                await asyncio.sleep(PAUSE)
-                if (closed := await self._asked(buckets)) >= 0:
-                    return closed
+            async with asyncio.timeout(PATIENCE), turn:
+                while (closed := await self._asked(buckets)) < 0:  # noqa: ASYNC110 - other processes settle, too
+                    await asyncio.sleep(PAUSE)
+                return closed
+        except TimeoutError:
+            raise Busy("sign-ins") from None
         finally:
             self._waiting -= 1
-        raise Busy("sign-ins")
 
     async def _asked(self, buckets: tuple[list[str], list[str]]) -> float:
         async with self._pool.connection() as connection:

@@ -1,10 +1,10 @@
 -- Failed sign-ins, counted per login, known device and network. Not facts: a crash may forget them, hence unlogged.
 create unlogged table sign_in_failures (
   kind       text             not null check (kind in ('login', 'device', 'network')),
-  key        text             not null,            -- blinded
-  failures   double precision not null default 0,  -- of a login and a device: in a row; of a network: less 1 every 5 s
-  pending    int              not null default 0,  -- passwords that are being verified just now
-  opens_at   timestamptz      not null,            -- no password is verified before
+  key        text             not null,                  -- blinded
+  failures   double precision not null default 0,        -- of a login and a device: in a row; of a network: less 1 every 5 s
+  pending    int              not null default 0,        -- passwords that are being verified just now
+  opens_at   timestamptz      not null default 'epoch',  -- no password is verified before
   touched_at timestamptz      not null,
   forget_at  timestamptz      not null,
   primary key (kind, key)
@@ -29,8 +29,8 @@ begin
     return closed;  -- the way of a flood: it writes and locks nothing
   end if;
   loop  -- until every row is there and locked, always in the same order; settling may have deleted one in between
-    insert into sign_in_failures (kind, key, opens_at, touched_at, forget_at)
-      select a.kind, a.key, t, t, t + interval '1 hour' from unnest(kinds, keys) as a(kind, key) order by 1, 2
+    insert into sign_in_failures (kind, key, touched_at, forget_at)
+      select a.kind, a.key, t, t + interval '1 hour' from unnest(kinds, keys) as a(kind, key) order by 1, 2
       on conflict do nothing;
     perform 1 from unnest(kinds, keys) as a(kind, key) join sign_in_failures f using (kind, key)
       order by f.kind, f.key for update of f;
@@ -80,7 +80,7 @@ begin
                       then t + least(case f.kind when 'network' then 60 else 900 end,
                                      power(2, least(floor(f.failures) + 1 - sign_ins_tolerated(f.kind), 10)))
                              * interval '1 second'
-                      when outcome = 'right' and f.kind <> 'network' then t
+                      when outcome = 'right' and f.kind <> 'network' then 'epoch'
                       else f.opens_at end,
       forget_at = case when outcome = 'wrong' and f.failures + 1 >= sign_ins_tolerated(f.kind)
                        then t + interval '1 day' else f.forget_at end

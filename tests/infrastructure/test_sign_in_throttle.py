@@ -124,7 +124,7 @@ async def test_right_passwords_at_once_are_no_attack(process, rows):
 
 
 async def test_too_many_that_wait_for_the_verdict_are_told_to_come_back(throttle, rows, monkeypatch):
-    monkeypatch.setattr(sign_in_throttle, "LOOKS", 2)
+    monkeypatch.setattr(sign_in_throttle, "PATIENCE", 0.1)
     go = asyncio.Event()
 
     async def slow():
