@@ -4,7 +4,7 @@ import signal
 import sys
 from collections.abc import Callable
 
-from bench import http, nouns, projector, signin, store, where
+from bench import http, nouns, projector, signin, store, tokens, where
 from bench.figures import Figure, show
 from bench.machine import Load, Machine, machine
 
@@ -14,6 +14,7 @@ PARTS: dict[str, Callable[[Machine], list[Figure]]] = {
     "http": http.run,
     "nouns": nouns.run,
     "signin": signin.run,
+    "tokens": tokens.run,
 }
 
 
