@@ -113,7 +113,7 @@ async def _accounts(connection: AsyncConnection[Any], ids: list[UUID]) -> dict[U
     cursor = await connection.execute(
         "select p.user_id, c.password_hash, p.state, m.value from principals p"
         " left join credentials c on c.user_id = p.user_id"
-        " left join claims m on m.owner = p.user_id and m.kind = %s where p.user_id = any(%s)",
+        " left join claims m on m.owner = p.user_id and m.kind = %s where p.user_id = any(%s) and p.role <> 'client'",
         (EMAIL, ids),
         prepare=True,
     )
