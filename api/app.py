@@ -16,6 +16,7 @@ from api.client_key import REFUSALS, ClientKey
 from api.commands import api_client as api_client_commands
 from api.commands import contact as contact_commands
 from api.commands import contract as contract_commands
+from api.commands import department as department_commands
 from api.commands import file as file_commands
 from api.commands import grant as grant_commands
 from api.commands import lookup as lookup_commands
@@ -40,6 +41,7 @@ from api.queries import api_client as api_client_queries
 from api.queries import audit as audit_queries
 from api.queries import contact as contact_queries
 from api.queries import contract as contract_queries
+from api.queries import department as department_queries
 from api.queries import file as file_queries
 from api.queries import grant as grant_queries
 from api.queries import lookup as lookup_queries
@@ -64,6 +66,7 @@ from infrastructure.strict_jwt import InvalidToken
 from projections.api_client import API_CLIENTS
 from projections.contact import CONTACTS
 from projections.contract import CONTRACTS
+from projections.department import DEPARTMENTS
 from projections.grant import GRANTS
 from projections.message import MESSAGES
 from projections.organisation import ORGANISATIONS
@@ -106,6 +109,7 @@ def create_app(system: System) -> Litestar:
             *contact_commands.routes(system.contacts),
             contract_commands.routes(system.contracts, refs),
             file_commands.routes(system.files),
+            department_commands.routes(system.departments, refs),
             organisation_commands.routes(system.organisations),
             resource_commands.routes(system.resources),
             lookup_commands.routes(system.prefill),
@@ -152,6 +156,9 @@ def create_app(system: System) -> Litestar:
                     viewers=(message_queries.viewer(system.records[MESSAGES.name]),),
                     clock=clock,
                 ),
+            ),
+            department_queries.routes(
+                _records(system, DEPARTMENTS, department_queries.DepartmentSight(clock)), pages, refs, clock
             ),
             organisation_queries.routes(
                 _records(system, ORGANISATIONS, organisation_queries.OrganisationSight(clock)), pages, clock

@@ -61,13 +61,14 @@ class Reliance(Struct, frozen=True, kw_only=True):
     """What a decision relied on outside its stream; append judges it again under the lock.
 
     reads: other streams' versions · require: (kind, value, owner) claims that must stand · require_none: (kind, value)
-    that must not · keep_one: kinds of which another stream must still own one.
+    that must not · keep_one: kinds of which another stream must still own one · vacant: departments nobody is in.
     """
 
     reads: tuple[tuple[UUID, int], ...] = ()
     require: tuple[tuple[str, str, UUID], ...] = ()
     require_none: tuple[tuple[str, str], ...] = ()
     keep_one: tuple[str, ...] = ()
+    vacant: tuple[UUID, ...] = ()
 
 
 NOTHING_ELSE = Reliance()

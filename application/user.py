@@ -11,14 +11,16 @@ from application.context import Context, DryRun
 from application.execute import Execute
 from application.password import PasswordPolicy
 from application.password_change import NewPassword, own_words
-from application.ports import Answer, Claims, ClaimTaken, NewId, Reliance, Secrets
+from application.ports import NOTHING_ELSE, Answer, Claims, ClaimTaken, NewId, Reliance, Secrets
 from application.proof import Passwords
 from application.user_identity import OWN, UserIdentities, of
+from domain.department.guards import OPEN
 from domain.file.guards import BINDING
 from domain.shared import Actor, DomainError, FieldError, Kind, Origin
 from domain.user.aggregate import USER
 from domain.user.commands import (
     BlockUser,
+    ChangeDepartment,
     ChangeRole,
     ChangeUser,
     DeactivateUser,
@@ -27,8 +29,9 @@ from domain.user.commands import (
     UnblockUser,
     UserCommand,
 )
+from domain.user.events import administrator_id
 from domain.user.guards import ADMIN, EMAIL, login
-from domain.user.refusals import EmailTaken, LastAdmin, StaffNumberTaken
+from domain.user.refusals import DepartmentNotOpen, EmailTaken, LastAdmin, StaffNumberTaken
 
 VIEW = "user:view"
 
@@ -124,6 +127,7 @@ class Users(UserIdentities):
         password_hash: str,
         *,
         once: dict[str, Any] | None = None,
+        upsert: bool = False,
     ) -> Answer | DryRun:
         return await self._execute(
             USER,
@@ -131,7 +135,9 @@ class Users(UserIdentities):
             command,
             context,
             need,
-            new=True,
+            new=not upsert,
+            upsert=upsert,
+            relies=partial(self._open, command.department_id),
             secrets=Secrets(password_hash=(user_id, password_hash)),
             once=once,
             taken=_taken,
@@ -171,15 +177,47 @@ class Users(UserIdentities):
         command = ReactivateUser(by_role=_role(context))
         return await self._do(user_id, command, context, Need(right="user:reactivate", view=VIEW))
 
+    async def change_department(
+        self, user_id: UUID, department_id: UUID | None, context: Context
+    ) -> Answer | DryRun:
+        """Its rights are his from the next request on. Raises DepartmentNotOpen, DepartmentOfOneself."""
+        command = ChangeDepartment(
+            department_id=department_id, by_role=_role(context), himself=user_id == context.caller.actor.id
+        )
+        return await self._execute(
+            USER,
+            user_id,
+            command,
+            context,
+            Need(right="user:department", view=VIEW),
+            resource=of(user_id),
+            relies=partial(self._open, department_id),
+        )
+
+    async def _open(self, department_id: UUID | None) -> Reliance:
+        """That people may be put into it. Raises DepartmentNotOpen."""
+        if department_id is None:
+            return NOTHING_ELSE
+        if await self._claims.owner(OPEN, str(department_id)) is None:
+            wrong = FieldError(
+                pointer="/department_id", code="unknown", detail="No open department has this id."
+            )
+            raise DepartmentNotOpen("There is no such department to belong to.", errors=(wrong,))
+        return Reliance(require=((OPEN, str(department_id), department_id),))
+
     async def ensure_admin(self, email: str, password_hash: str) -> UUID | None:
-        """The first administrator; None when the e-mail has an account already, whatever became of it since."""
-        if await self._claims.owner(EMAIL, login(email)[1], personal=True) is not None:
+        """The first administrator; None when there was one made for this e-mail before, or it has an account.
+
+        His id follows from the e-mail, so he is never made again: not when he has another address, role or password
+        by now, nor when he was blocked, deactivated or erased.
+        """
+        if await self._owner(email) is not None:
             return None
-        user_id = self._new_id()
+        user_id = administrator_id(login(email)[1])
         command = RegisterUser(email=email, role="admin", first_name="First", last_name="Administrator")
         context = Context(caller=system(), request_id="bootstrap")
         try:
-            await self._add(user_id, command, context, Need(right="user:create"), password_hash)
+            await self._add(user_id, command, context, Need(right="user:create"), password_hash, upsert=True)
         except EmailTaken:
             return None
         return user_id

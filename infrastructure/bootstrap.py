@@ -15,6 +15,7 @@ from psycopg_pool import AsyncConnectionPool
 from application.api_client import ApiClients
 from application.contact import Contacts
 from application.contract import Contracts
+from application.department import Departments
 from application.execute import Execute
 from application.file import Files
 from application.file_upkeep import FileUpkeep
@@ -45,6 +46,7 @@ from infrastructure.event_store import EventStore, new_id, read_receipts
 from infrastructure.guards import Guards
 from infrastructure.known_devices import KnownDevices
 from infrastructure.lookups import AccountLookup, ClaimLookup, Records
+from infrastructure.members import Members
 from infrastructure.nats import APPENDED, Nats, projected
 from infrastructure.neighbours import Neighbours
 from infrastructure.object_store import ObjectStore
@@ -96,6 +98,7 @@ class System:
     files: Files
     file_upkeep: FileUpkeep
     objects: ObjectStore
+    departments: Departments
     organisations: Organisations
     prefill: Prefill
     registers: Registers
@@ -219,6 +222,7 @@ async def running(
         contacts=Contacts(execute, callers, parties, new_id),
         contracts=Contracts(execute, store, callers, claims, parties, new_id),
         dialogs=Dialogs(execute, store, claims, files, new_id),
+        departments=Departments(execute, Members(pool), new_id),
         organisations=organisations,
         prefill=Prefill(execute, registers.lookups, organisations),
         registers=registers,

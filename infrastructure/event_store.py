@@ -229,6 +229,7 @@ def _conditions(attempt: Attempt) -> list[append_call.Row]:
         *(("require", {"kind": k, "value": v, "owner": str(o)}) for k, v, o in relies.require),
         *(("require_none", {"kind": k, "value": v}) for k, v in relies.require_none),
         *(("keep_one", {"kind": k}) for k in relies.keep_one),
+        *(("vacant", {"department": str(d)}) for d in relies.vacant),
     ]
 
 

@@ -10,7 +10,7 @@ from msgspec import UNSET, Meta
 
 from api.answers import Answer, Receipt
 from api.asking import Asked, DryRunFlag, IdempotencyKey, IfMatch, answered, as_command, context
-from api.fields import END, Body, Change, Email, Name, Nothing, Password, Phone, Reason, Title
+from api.fields import END, Body, Change, Email, Id, Name, Nothing, Password, Phone, Reason, Title
 from api.openapi import problems
 from api.refs import Ref, id_of
 from application.password import PasswordRefused
@@ -19,6 +19,8 @@ from application.user import EmailDomainRefused, Users
 from domain.user.commands import RegisterUser
 from domain.user.refusals import (
     AboveYou,
+    DepartmentNotOpen,
+    DepartmentOfOneself,
     EmailTaken,
     LastAdmin,
     StaffNumberTaken,
@@ -48,6 +50,7 @@ class CreateUserBody(Body, frozen=True, kw_only=True):
     role: Role = "user"
     staff_number: StaffNumber | None = None
     job_title: Title | None = None
+    department_id: Id | None = None
 
 
 class RegisterBody(Body, frozen=True, kw_only=True):
@@ -78,6 +81,12 @@ class RoleBody(Body, frozen=True, kw_only=True):
     role: Role
 
 
+class DepartmentBody(Body, frozen=True, kw_only=True):
+    """null: he belongs to none."""
+
+    department_id: Id | None
+
+
 class BlockBody(Body, frozen=True, kw_only=True):
     reason: Reason
 
@@ -92,7 +101,10 @@ class ChangePasswordBody(Body, frozen=True, kw_only=True):
 
 
 def routes(users: Users, passwords: PasswordChanges) -> Router:
-    @post("/", responses=problems(EmailTaken, StaffNumberTaken, EmailDomainRefused, AboveYou))
+    @post(
+        "/",
+        responses=problems(EmailTaken, StaffNumberTaken, EmailDomainRefused, DepartmentNotOpen, AboveYou),
+    )
     async def create_user(
         request: Asked,
         data: JSONBody[CreateUserBody],
@@ -135,6 +147,24 @@ def routes(users: Users, passwords: PasswordChanges) -> Router:
         """Give another role; all sessions of the user end."""
         asked = context(request, data, if_match, idempotency_key, dry_run=dry_run)
         return answered(await users.change_role(id_of(ref), data.role, asked))
+
+    @post(
+        "/{ref:str}/department",
+        status_code=200,
+        responses=problems(UserUnknown, AboveYou, DepartmentOfOneself, DepartmentNotOpen),
+    )
+    async def change_department(
+        request: Asked,
+        ref: Ref,
+        data: JSONBody[DepartmentBody],
+        *,
+        if_match: IfMatch = None,
+        idempotency_key: IdempotencyKey = None,
+        dry_run: DryRunFlag = False,
+    ) -> Answer[Receipt]:
+        """Put somebody into a department, or into none; its rights are his at once."""
+        asked = context(request, data, if_match, idempotency_key, dry_run=dry_run)
+        return answered(await users.change_department(id_of(ref), data.department_id, asked))
 
     @post(
         "/{ref:str}/block",
@@ -216,6 +246,7 @@ def routes(users: Users, passwords: PasswordChanges) -> Router:
             create_user,
             change_user,
             change_role,
+            change_department,
             block_user,
             unblock_user,
             deactivate_user,

@@ -42,6 +42,7 @@ from domain.user.events import (
 from domain.user.identity import heard, provision, record
 from domain.user.refusals import (
     AboveYou,
+    DepartmentOfOneself,
     EmailTaken,
     UserIsBlocked,
     UserIsDeactivated,
@@ -119,6 +120,8 @@ def change_department(user: Someone, command: ChangeDepartment) -> tuple[UserEve
     outrank(command.by_role, user.role)
     if user.department_id == command.department_id:
         return ()
+    if command.himself and RANK.get(command.by_role, 0) < RANK["admin"]:
+        raise DepartmentOfOneself("Somebody else gives you another department.")
     return (UserDepartmentChanged(department_id=command.department_id),)
 
 

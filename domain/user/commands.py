@@ -63,10 +63,11 @@ class ReactivateUser(Command, frozen=True, kw_only=True):
 
 
 class ChangeDepartment(Command, frozen=True, kw_only=True):
-    """None: he belongs to none."""
+    """None: he belongs to none. `himself`: the user asks it of himself."""
 
     department_id: UUID | None
     by_role: str
+    himself: bool = False
 
 
 class ProvisionUser(Command, frozen=True, kw_only=True):

@@ -12,6 +12,15 @@ _PEOPLE = UUID("3f0b7c52-5d0e-4c43-9b3e-0b8a5a1f6d27")
 """The namespace of the ids of users that identity providers bring (RFC 9562 5.5). It never changes."""
 
 
+_ADMINISTRATORS = UUID("b6f2a1d4-93c7-4a7e-8d51-2c60e7f4a9b3")
+"""The namespace of the ids of administrators whom the settings name. It never changes."""
+
+
+def administrator_id(email: str) -> UUID:
+    """The administrator who was made because the settings named this address, whatever became of him since."""
+    return uuid5(_ADMINISTRATORS, email)
+
+
 def person_id(issuer: str, sub: str) -> UUID:
     """The one user whom `issuer` calls `sub`, both exactly as they stand, whoever asks first."""
     return uuid5(_PEOPLE, f"{issuer}\n{sub}")

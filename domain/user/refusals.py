@@ -75,6 +75,13 @@ class IdentityUnknown(DomainError):
     kind: ClassVar[Kind] = Kind.MISSING
 
 
+class DepartmentOfOneself(DomainError):
+    """A department is rights: like a grant, nobody but an administrator gives himself another one."""
+
+    code: ClassVar[str] = "user.department_of_oneself"
+    kind: ClassVar[Kind] = Kind.FORBIDDEN
+
+
 class DepartmentNotOpen(DomainError):
     """A user's department must exist and not be archived."""
 
