@@ -69,7 +69,7 @@ OWN = tuple(Module(module=name, actions=actions, scope_types=SCOPES) for name, a
 def faults(right: Right, module: Module | None) -> Iterator[FieldError]:
     """What is wrong with a right, held against its module as the catalogue has it (None: there is no such module)."""
     if module is None:
-        yield _unknown("module", right.module, ACTIONS)
+        yield _unknown("module", right.module, ACTIONS, hint="another system's: POST /permissions/catalogue")
     elif right.action not in module.actions:
         yield _unknown("action", right.action, module.actions)
     scope_types = SCOPES if module is None else module.scope_types
@@ -79,10 +79,11 @@ def faults(right: Right, module: Module | None) -> Iterator[FieldError]:
         yield FieldError(pointer="/scope_id", code="scope", detail=detail)
 
 
-def _unknown(name: str, given: str, known: Iterable[str]) -> FieldError:
+def _unknown(name: str, given: str, known: Iterable[str], *, hint: str = "") -> FieldError:
     known = list(known)
     near = get_close_matches(given[:60], known, n=1)
-    hint = f"did you mean `{near[0]}`?" if near else f"there are {', '.join(known)}."
+    also = f" ({hint})" if hint else ""
+    hint = f"did you mean `{near[0]}`?{also}" if near else f"there are {', '.join(known)}{also}."
     if given == "*":
         hint = "wildcards are not given, name each one."
     return FieldError(pointer=f"/{name}", code="unknown", detail=f"There is no {name} `{given[:60]}`; {hint}")

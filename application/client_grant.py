@@ -9,7 +9,7 @@ from application.access import Caller, Need, Resource, require, require_passing
 from application.catalogue import SCOPES
 from application.context import Context, DryRun
 from application.execute import Execute
-from application.grant import GIVE, REVOKE, Grants, about
+from application.grant import GIVE, Grants, about
 from application.outside import Provisioning
 from application.ports import Answer
 from application.proof import Account
@@ -21,6 +21,7 @@ from domain.shared import Event
 from domain.user.events import person_id
 from domain.user.refusals import UserIsBlocked, UserIsDeactivated, UserNotFound
 
+TAKE = Need(right="grant:revoke")
 FREE = Need(right=None, by="client:free_scope")
 """What an API client may do with rights held in scopes of other systems, since nothing here is judged by them."""
 
@@ -104,7 +105,7 @@ class ClientGrants:
         if (kept := await self._execute.admit(context, None)) is not None:
             return kept
         held = right(Subject(type="user", id=await self._people.known(person.sub, person.issuer)))
-        need = self._need(held, context.caller, REVOKE)
+        need = self._need(held, context.caller, TAKE)
 
         def resource(_: Standing) -> Resource:
             return Resource() if need.right is None else about(held)
