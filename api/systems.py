@@ -10,7 +10,7 @@ from api.commands import client_grant as client_grant_commands
 from api.commands import internal as internal_commands
 from api.queries import internal as internal_queries
 from api.queries.past import Past
-from api.service import ServiceSecret
+from api.service_secret import ServiceSecret
 from infrastructure.bootstrap import System
 from projections.user import USERS
 

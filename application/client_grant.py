@@ -22,7 +22,7 @@ from domain.user.events import person_id
 from domain.user.refusals import UserIsBlocked, UserIsDeactivated, UserNotFound
 
 TAKE = Need(right="grant:revoke")
-FREE = Need(right=None, by="client:free_scope")
+FREE = Need(right=None, by="client")
 """What an API client may do with rights held in scopes of other systems, since nothing here is judged by them."""
 
 

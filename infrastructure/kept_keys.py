@@ -1,5 +1,7 @@
-"""The last key set of each outside issuer, for a process that starts while the issuer is away; and sealed, for what is
-believed here decides who signs in."""
+"""The last key set of each outside issuer, for a process that starts while the issuer is away.
+
+Sealed, since what is believed here decides who signs in.
+"""
 
 from typing import Any
 

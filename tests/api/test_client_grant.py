@@ -78,7 +78,7 @@ async def test_twice_is_one_grant_and_says_who_gave_it(office, portal, module):
     grant_id = first.json()["permission_id"]
     (given,) = (await office.admin.get(f"/grants/{grant_id}/history")).json()["data"]
     assert given["actor"]["kind"] == "client"
-    assert given["allowed_by"] == "client:free_scope"
+    assert given["allowed_by"] == "client"
     (recorded,) = await office.system.recorded(UUID(grant_id))
     assert recorded.metadata.client_id == recorded.metadata.actor.id
 
