@@ -31,6 +31,7 @@ from api.problems import (
     VersionMismatch,
 )
 from api.reader import BodyInvalid, BodyMalformed
+from api.service_secret import InternalSecretNotConfigured, InvalidInternalSecret
 from application.access import Forbidden, PasswordChangeRequired, SessionEnded
 from application.context import KeyReused
 
@@ -76,7 +77,13 @@ class Operation:
 
     @property
     def signed_in(self) -> bool:
-        return self.of_api and "security" not in self.described
+        return self.of_api and {} not in self.security
+
+    @property
+    def security(self) -> list[dict[str, Any]]:
+        """Which credentials do; empty: any that a person or an API client has."""
+        named: list[dict[str, Any]] = self.described.get("security", [])
+        return named
 
 
 def operations_of(app: Litestar, whole: dict[str, Any]) -> Iterator[Operation]:
@@ -116,6 +123,8 @@ def common_refusals(one: Operation, signed_in: tuple[Refusing, ...]) -> Iterator
         yield from (NotFound, PathMalformed)
     if one.signed_in:
         yield from (*signed_in, SessionEnded, Forbidden, PasswordChangeRequired)
+    if any("internal" in one for one in one.security):
+        yield from (InvalidInternalSecret, InternalSecretNotConfigured)
     if one.body is not None:
         yield from (BodyMalformed, BodyInvalid, BodyTooLarge, BodyTooSlow, MediaTypeUnsupported)
         if not issubclass(one.body, Nothing):

@@ -1,7 +1,6 @@
 """Who fuzzes, and what it is about: people with accounts of their own, and records that exist."""
 
 import time
-from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
@@ -9,6 +8,9 @@ import httpx
 from schemathesis import Case
 
 PASSWORD = "nine fuzzy horses at once"
+SECRET = "the secret of the services that are fuzzed"
+RIGHTS = ("organisation:view", "organisation:create", "organisation:edit", "contract:view", "grant:view")
+"""Of the API client that asks."""
 OFTEN = 0.7
 """How many of the requests are about something that is there."""
 OF_FIELD = {"account_manager": "user", "responsible": "user", "avatar_file": "file", "subject": "user"}
@@ -63,39 +65,56 @@ class Root:
         self.client.post("/me/password", json=change, headers=header).raise_for_status()
         return pair | login | {"password": PASSWORD, "old": PASSWORD}
 
+    def program(self) -> dict[str, str]:
+        """The headers of a new API client that may do some things."""
+        made = self.fresh().post("/api-clients", json={"name": "Fuzzy"}).raise_for_status().json()
+        for right in RIGHTS:
+            module, action = right.split(":")
+            grant = {"scope_type": "global", "scope_id": "*", "module": module, "action": action}
+            subject = {"type": "client", "id": made["id"]}
+            self.client.post("/grants", json=grant | {"subject": subject}).raise_for_status()
+        return {"X-Client-Key": made["client_key"], "X-API-Key": made["api_key"]}
+
     def position(self) -> int:
         """The head of the log."""
         made = self.fresh().post("/organisations", json={"full_name": "The last one"}).raise_for_status()
         return int(made.headers["x-event-position"])
 
 
-@dataclass
 class Caller:
-    """One who asks as `role`: `admin`, `user`, or a stranger for None."""
+    """One who asks as `name`: admin, user, client, service or stranger."""
 
-    root: Root
-    role: str | None
-    knows: dict[str, str] = field(default_factory=dict)
-    """Fields of bodies: login, password, refresh_token."""
+    def __init__(self, root: Root, name: str) -> None:
+        self.name = name
+        self._root = root
+        self.knows: dict[str, str] = {}
+        """Fields of bodies: login, password, refresh_token."""
+        self._renew()
 
-    def __post_init__(self) -> None:
-        if self.role is not None:
-            self.knows = self.root.account(self.role)
-
-    @property
-    def name(self) -> str:
-        return self.role or "a stranger"
-
-    @property
-    def headers(self) -> dict[str, str]:
-        return {} if self.role is None else {"Authorization": f"Bearer {self.knows['access_token']}"}
+    def _renew(self) -> None:
+        match self.name:
+            case "admin" | "user":
+                self.knows = self._root.account(self.name)
+                self.headers = {"Authorization": f"Bearer {self.knows['access_token']}"}
+            case "client":
+                self.headers = self._root.program()
+            case "service":
+                self.headers = {"X-Internal-Secret": SECRET}
+            case _:
+                self.headers = {}
 
     def renewed(self) -> bool:
         """Whether the credential was no good any more: signed out, left, or demoted by what was asked before."""
-        if self.role is None or self.root.client.get("/me", headers=self.headers).status_code == 200:
+        if self.name in ("service", "stranger"):
             return False
-        self.knows = self.root.account(self.role)
+        if self._root.client.get("/permissions/catalogue", headers=self.hidden()).status_code == 200:
+            return False
+        self._renew()
         return True
+
+    def hidden(self) -> dict[str, str]:
+        """The headers, over the root's own."""
+        return {"Authorization": ""} | self.headers
 
 
 class Records:

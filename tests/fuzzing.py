@@ -39,8 +39,9 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from tests import whole
-from tests.fuzzers import Caller, Records, Root
+from tests.fuzzers import SECRET, Caller, Records, Root
 
+SETTINGS = {"CHANCERY_REGISTRATION": "open", "CHANCERY_INTERNAL_SECRET": SECRET}
 CHECKS = [
     not_a_server_error,
     status_code_conformance,
@@ -89,9 +90,9 @@ class Fuzz:
     def examples(self) -> None:
         """Every documented example, about records that exist; what this makes the later rounds are about."""
         lists = [one.path for one in self.operations if one.method == "get" and "{" not in one.path]
-        caller = self._callers[0]
         for _ in range(2):  # the first makes what the second may name
             for operation in self.operations:
+                caller = self._fitting(operation)
                 for case in examples(operation):
                     self._records.put_into(case, caller, Random(0), right=True, example=True)
                     self._ask(caller, case)
@@ -100,14 +101,21 @@ class Fuzz:
     def round(self, number: int, cases: int) -> None:
         """`cases` right and as many wrong ones of each operation by each caller; the same ones for the same number."""
         random = Random(number)
-        for operation in self.operations:
+        for operation in random.sample(self.operations, len(self.operations)):
+            inside = "/internal/" in operation.path
+            callers = [one for one in self._callers if inside or one.name != "service"]
             for mode in MODES:
-                made = generated(operation, mode, random.getrandbits(32), cases * len(self._callers))
-                for caller, case in zip(cycle(self._callers), made, strict=False):
+                made = generated(operation, mode, random.getrandbits(32), cases * len(callers))
+                for caller, case in zip(cycle(callers), made, strict=False):
                     if self._over():
                         return
                     self._records.put_into(case, caller, random, right=mode is GenerationMode.POSITIVE)
                     self._ask(caller, case)
+
+    def _fitting(self, operation: Operation) -> Caller:
+        """Who may ask it with some hope: the administrator, unless only programs are let in."""
+        name = {"internal": "service", "admin": "client"}.get(operation.path.split("/")[3], "admin")
+        return next(one for one in self._callers if one.name == name)
 
     def _ask(self, caller: Caller, case: Case) -> None:
         answer = self._sent(caller, case)
@@ -197,7 +205,7 @@ def unasked(caller: Caller, case: Case, answer: Response) -> Iterator[str]:
     """What the document cannot say: who is not signed in gets nothing but 401; what fits the schema is read."""
     told = answer.json().get("code") if answer.status_code >= 400 else None
     closed = {} not in case.operation.definition.raw.get("security", ())
-    if closed and caller.role is None and answer.status_code != 401 and told not in BEFORE_CREDENTIALS:
+    if closed and caller.name == "stranger" and answer.status_code != 401 and told not in BEFORE_CREDENTIALS:
         yield f"{answer.status_code} without a credential"
     if (
         told == "body.invalid"
@@ -219,10 +227,10 @@ def written(case: Case) -> str:
 
 def fuzz(folder: Path, first: int, *, cases: int, rounds: int, seconds: float) -> tuple[Findings, list[str]]:
     """On a Chancery that is started in `folder` for it; also the operations that never answered 2xx."""
-    with whole.up(folder, CHANCERY_REGISTRATION="open") as chancery, ExitStack() as stack:
+    with whole.up(folder, **SETTINGS) as chancery, ExitStack() as stack:
         root = Root(chancery.url, whole.ADMIN, whole.PASSWORD)
         stack.callback(root.client.close)
-        callers = [Caller(root, role) for role in ("admin", "user", None)]
+        callers = [Caller(root, name) for name in ("admin", "user", "client", "service", "stranger")]
         end = time.monotonic() + seconds
         run = Fuzz(chancery.url, callers, Records(root), lambda: time.monotonic() > end)
         stack.callback(run.session.close)
