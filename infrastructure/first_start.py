@@ -1,9 +1,10 @@
-"""What a fresh installation has: reference data and the first administrator."""
+"""What a fresh installation has: the first administrator, reference data, and departments with their rights."""
 
 from infrastructure.bootstrap import System, running
 from infrastructure.passwords import Passwords
 from infrastructure.settings import Settings
 from infrastructure.shipped import reference_data
+from infrastructure.shipped_departments import ship_departments
 
 
 async def first_start(system: System) -> None:
@@ -11,6 +12,7 @@ async def first_start(system: System) -> None:
     await first_admin(system)
     for kind, entries in reference_data():
         await system.references.load(kind, entries)
+    await ship_departments(system)
 
 
 async def first_admin(system: System) -> None:
