@@ -17,7 +17,7 @@ ROUNDS = 3
 SECONDS = 4.0
 SIGNING_IN, READING = 16, 4
 """Connections. Eighteen passwords at once have a place in one process; who comes on top is told to come back."""
-LOGIN, ME = "/api/v1/auth/login", "/api/v1/me"
+LOGIN, SNAPSHOT = "/api/v1/auth/login", "/api/v1/me/permissions/snapshot"
 
 
 def run(machine: Machine) -> list[Figure]:
@@ -28,7 +28,7 @@ def run(machine: Machine) -> list[Figure]:
         pids = {"serve": serve.pid, "PostgreSQL": machine.postgres.child.pid}
         people = [_credentials(client, number) for number in range(SIGNING_IN)]
         sign_in = _short(asking.plan([asking.post(LOGIN, each) for each in people], 200), SIGNING_IN)
-        read = _short(asking.plan([asking.head("GET", ME)], 200), READING)
+        read = _short(asking.plan([asking.head("GET", SNAPSHOT)], 200), READING)
         guess = _short(asking.plan([asking.post(LOGIN, _closed(machine, client))], 429), 64)
         turns = {name: Turns(**pids) for name in ("sign-ins", "alone", "guesses")}
         meanwhile: list[Sample] = []
@@ -39,8 +39,8 @@ def run(machine: Machine) -> list[Figure]:
             meanwhile.append(_at_once(read, sign_in).sample)
     return [
         turns["sign-ins"].figure(f"POST /auth/login, {SIGNING_IN} connections", part=PART),
-        turns["alone"].figure(f"GET /me, {READING} connections", part=PART),
-        figure(PART, "GET /me while they sign in", meanwhile),
+        turns["alone"].figure(f"GET /me/permissions/snapshot, {READING} connections", part=PART),
+        figure(PART, "the same while 16 people sign in", meanwhile),
         turns["guesses"].figure("a guess at a login that must wait: 429", part=PART),
     ]
 

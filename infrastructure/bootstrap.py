@@ -16,6 +16,9 @@ from application.api_client import ApiClients
 from application.contact import Contacts
 from application.contract import Contracts
 from application.department import Departments
+from application.document import Documents
+from application.document_type import DocumentTypes
+from application.evaluation import Evaluations
 from application.execute import Execute
 from application.file import Files
 from application.file_upkeep import FileUpkeep
@@ -40,6 +43,7 @@ from infrastructure.api_clients import ApiClientLookup
 from infrastructure.api_keys import ApiKeys
 from infrastructure.callers import SessionCallers
 from infrastructure.embedded import s3
+from infrastructure.evaluation import Standings
 from infrastructure.event_codec import EventCodec
 from infrastructure.event_log import EventLog
 from infrastructure.event_store import EventStore, new_id, read_receipts
@@ -95,6 +99,8 @@ class System:
     contacts: Contacts
     contracts: Contracts
     dialogs: Dialogs
+    document_types: DocumentTypes
+    documents: Documents
     files: Files
     file_upkeep: FileUpkeep
     objects: ObjectStore
@@ -108,6 +114,8 @@ class System:
     grants: Grants
     modules: Modules
     permissions: Permissions
+    evaluations: Evaluations
+    standings: Standings
     rights: Rights
     users: Users
     sessions: Sessions
@@ -164,10 +172,11 @@ async def running(
     idle = timedelta(days=settings.session_idle_days)
     accounts, callers = AccountLookup(url, idle=idle), SessionCallers(url, idle=idle)
     permissions, rights = Permissions(url), Rights(pool)
+    standings = Standings(url, pool, codec)
     ring = KeyRing(url, wrapping)
     tokens = Tokens(ring, issuer=settings.base_url)
     passwords, policy = Passwords(), policy_of(settings)
-    throttle, devices = SignInThrottle(pool, wrapping.blind), KnownDevices(wrapping.blind)
+    throttle, devices = SignInThrottle(url, pool, wrapping.blind), KnownDevices(wrapping.blind)
     proof = Proof(passwords, PasswordHashes(pool), throttle, devices)
     refreshes = RefreshTokens(pool, wrapping, idle=idle)
     api_keys, known_clients, limiter = ApiKeys(), ApiClientLookup(url, pool), Limiter(url)
@@ -222,6 +231,8 @@ async def running(
         contacts=Contacts(execute, callers, parties, new_id),
         contracts=Contracts(execute, store, callers, claims, parties, new_id),
         dialogs=Dialogs(execute, store, claims, files, new_id),
+        document_types=DocumentTypes(execute, new_id),
+        documents=Documents(execute, store, parties, files),
         departments=Departments(execute, Members(pool), new_id),
         organisations=organisations,
         prefill=Prefill(execute, registers.lookups, organisations),
@@ -232,6 +243,8 @@ async def running(
         grants=grants,
         modules=Modules(execute),
         permissions=permissions,
+        evaluations=Evaluations(standings, claims),
+        standings=standings,
         rights=rights,
         users=users,
         sessions=Sessions(
@@ -273,7 +286,9 @@ async def running(
         "claims": claims.run,
         "callers": callers.run,
         "permissions": permissions.run,
+        "standings": standings.run,
         "signing keys": ring.run,
+        "sign-ins": throttle.run,
         "issuers": outside.run,
         "neighbours": neighbours.run,
         **{f"accounts {number}": run for number, run in enumerate(accounts.runs)},

@@ -13,6 +13,7 @@ from infrastructure.bounded import Busy
 from infrastructure.personal_data import Wrapping
 from infrastructure.postgres import open_pool
 from infrastructure.sign_in_throttle import SignInThrottle, network
+from infrastructure.tasks import end
 from tests.waiting import until
 
 pytestmark = pytest.mark.anyio
@@ -21,13 +22,16 @@ pytestmark = pytest.mark.anyio
 @pytest.fixture
 async def process(dsn):
     """Makes throttles as other processes have them: with a pool of their own."""
-    pools = []
+    pools, tasks = [], []
 
     async def made():
         pools.append(await open_pool(dsn, size=8))
-        return SignInThrottle(pools[-1], Wrapping(bytes(32)).blind)
+        throttle = SignInThrottle(dsn, pools[-1], Wrapping(bytes(32)).blind)
+        tasks.append(asyncio.ensure_future(throttle.run()))
+        return throttle
 
     yield made
+    await end(*tasks)
     for pool in pools:
         await pool.close()
 
@@ -136,7 +140,7 @@ async def test_too_many_that_wait_for_the_verdict_are_told_to_come_back(throttle
     await until(lambda: rows("select pending from sign_in_failures").fetchone() == (5,))
     with pytest.raises(Busy):
         await guess(throttle)
-    monkeypatch.setattr(sign_in_throttle, "WAITING", 0)
+    monkeypatch.setattr(sign_in_throttle, "AT_ONCE", 5)
     with pytest.raises(Busy):
         await guess(throttle)
     go.set()
