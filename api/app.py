@@ -17,6 +17,7 @@ from api.commands import api_client as api_client_commands
 from api.commands import contact as contact_commands
 from api.commands import contract as contract_commands
 from api.commands import department as department_commands
+from api.commands import document as document_commands
 from api.commands import file as file_commands
 from api.commands import grant as grant_commands
 from api.commands import lookup as lookup_commands
@@ -37,11 +38,13 @@ from api.lists import Lists
 from api.openapi import config
 from api.outages import IdentityProviderUnavailable
 from api.outside import OutsideTokens
+from api.queries import access as access_queries
 from api.queries import api_client as api_client_queries
 from api.queries import audit as audit_queries
 from api.queries import contact as contact_queries
 from api.queries import contract as contract_queries
 from api.queries import department as department_queries
+from api.queries import document as document_queries
 from api.queries import file as file_queries
 from api.queries import grant as grant_queries
 from api.queries import lookup as lookup_queries
@@ -67,6 +70,7 @@ from projections.api_client import API_CLIENTS
 from projections.contact import CONTACTS
 from projections.contract import CONTRACTS
 from projections.department import DEPARTMENTS
+from projections.document import DOCUMENTS
 from projections.grant import GRANTS
 from projections.message import MESSAGES
 from projections.organisation import ORGANISATIONS
@@ -108,6 +112,7 @@ def create_app(system: System) -> Litestar:
             api_client_commands.routes(system.api_clients),
             *contact_commands.routes(system.contacts),
             contract_commands.routes(system.contracts, refs),
+            *document_commands.routes(system.documents, system.document_types),
             file_commands.routes(system.files),
             department_commands.routes(system.departments, refs),
             organisation_commands.routes(system.organisations),
@@ -147,13 +152,29 @@ def create_app(system: System) -> Litestar:
             contract_queries.routes(
                 _records(system, CONTRACTS, contract_queries.ContractSight(clock)), pages, refs, clock
             ),
+            *document_queries.routes(
+                _records(system, DOCUMENTS, document_queries.DocumentSight(clock)),
+                document_queries.Reads(
+                    system.records["document"],
+                    system.records["document_type"],
+                    system.records["organisation"],
+                    system.records["file"],
+                ),
+                system.objects,
+                pages,
+                system,
+                clock,
+            ),
             file_queries.routes(
                 system.records["file"],
                 system,
                 system.objects,
                 file_queries.FileSight(
                     system.claims,
-                    viewers=(message_queries.viewer(system.records[MESSAGES.name]),),
+                    viewers=(
+                        message_queries.viewer(system.records[MESSAGES.name]),
+                        document_queries.viewer(system.records[DOCUMENTS.name], clock),
+                    ),
                     clock=clock,
                 ),
             ),
@@ -165,6 +186,9 @@ def create_app(system: System) -> Litestar:
             ),
             user_queries.routes(_records(system, USERS, user_queries.UserSight(clock)), pages, clock),
             grant_queries.routes(_records(system, GRANTS, grant_queries.GrantSight(clock)), pages, clock),
+            access_queries.routes(
+                system.evaluations, system.standings, system.outside.people, system, clock
+            ),
             permission_queries.routes(system.permissions, system.rights, system, system.pool, clock),
             reference_queries.routes(pages),
             resource_queries.routes(

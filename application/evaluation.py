@@ -1,0 +1,280 @@
+"""Questions about rights, answered: could they, who can, and what that stands on."""
+
+import asyncio
+import re
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Protocol, cast
+from uuid import UUID
+
+from msgspec import Struct
+
+from application import contact, contract, organisation
+from application.access import Resource
+from application.decision import (
+    Decision,
+    Evidence,
+    Known,
+    Wish,
+    candidates,
+    evidence,
+    judged,
+    nearest,
+    roles_with,
+    scopes_of,
+)
+from application.grant import about
+from application.ports import Claims
+from domain.contact.aggregate import CONTACT
+from domain.contract.aggregate import CONTRACT
+from domain.grant.aggregate import GRANT
+from domain.grant.aggregate import Nothing as NoGrant
+from domain.grant.events import GrantEvent
+from domain.organisation.aggregate import ORGANISATION
+from domain.shared import Actor, Event, Recorded, Rules
+from domain.user.aggregate import USER
+
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+
+class Moment(Struct, frozen=True, kw_only=True):
+    """A place in the log, and the instant that its clock is at."""
+
+    position: int
+    at: datetime
+
+
+class Thing(Struct, frozen=True, kw_only=True):
+    """What is asked about: a record of ours, or a scope. `scopes`: others that it lies in, of a record elsewhere."""
+
+    type: str
+    id: str
+    scopes: tuple[tuple[str, str], ...] = ()
+
+
+class Given(Struct, frozen=True, kw_only=True):
+    """A role: who gave it, when, and by which event."""
+
+    name: str
+    given_by: Actor
+    given_at: datetime
+    position: int
+    event_id: UUID
+
+
+class Found(Struct, frozen=True, kw_only=True):
+    """A decision and what it stands on. `traces`: every grant there ever was by which it could have been otherwise."""
+
+    subject: UUID
+    known: Known
+    wish: Wish
+    decision: Decision
+    traces: Mapping[UUID, Evidence] = {}
+    miss: Evidence | None = None
+    role: Given | None = None
+
+
+class Source(Protocol):
+    """The guards as they are, and the log."""
+
+    async def standing(self, subject: UUID) -> Known:
+        """As of now, by the database's clock."""
+        ...
+
+    async def events(
+        self, streams: Collection[UUID], up_to: int | None
+    ) -> Mapping[UUID, Sequence[Recorded[Event]]]:
+        """Each stream up to a position, personal fields closed."""
+        ...
+
+    def known(
+        self, subject: Sequence[Recorded[Event]], grants: Mapping[UUID, Sequence[Recorded[Event]]], at: Moment
+    ) -> Known:
+        """Who he was, and what he held, as these events left it."""
+        ...
+
+    def role(self, subject: Sequence[Recorded[Event]]) -> Given | None:
+        """His role as they left it."""
+        ...
+
+    async def holders(
+        self, wanted: "Wanted", at: Moment | None, after: UUID | None, limit: int
+    ) -> Sequence[UUID]:
+        """Whoever holds one of the scopes, is of one of the roles or was so once, in the order of ids."""
+        ...
+
+
+class Wanted(Struct, frozen=True, kw_only=True):
+    """Whom to look for: holders of a right in any of these scopes, and people of these roles."""
+
+    kind: str
+    right: str
+    scopes: Sequence[tuple[str, str]]
+    roles: Sequence[str]
+
+
+class Evaluations:
+    def __init__(self, source: Source, claims: Claims) -> None:
+        self._source, self._claims = source, claims
+
+    async def decide(
+        self,
+        kind: str,
+        subject: UUID | None,
+        right: str,
+        thing: Thing,
+        at: Moment | None,
+        *,
+        proved_at: datetime | None = None,
+        explain: bool = False,
+    ) -> Found:
+        """`subject` None, or one of another kind: nobody. `at` None: now."""
+        wish = await self._wish(right, thing, at, proved_at)
+        known = (await self._known([subject or UUID(int=0)], wish, at))[0]
+        return await self._judged(kind, subject or UUID(int=0), known, wish, at, explain=explain)
+
+    async def who_can(
+        self, kind: str, right: str, thing: Thing, at: Moment | None, *, after: UUID | None, limit: int
+    ) -> tuple[list[Found], UUID | None]:
+        """Those who may, in the order of their ids, none twice, none left out; and after whom a page follows."""
+        wish = await self._wish(right, thing, at, None)
+        if wish.resource is None:
+            return [], None
+        wanted = Wanted(
+            kind=kind,
+            right=right,
+            scopes=scopes_of(wish.resource),
+            roles=roles_with([right]) if kind == "user" else (),
+        )
+        found: list[Found] = []
+        while True:
+            batch = await self._source.holders(wanted, at, after, limit + 1)
+            for subject, known in zip(batch, await self._known(batch, wish, at), strict=True):
+                decision = judged(subject, known, wish)
+                if decision.allowed and known.kind == kind:
+                    found.append(Found(subject=subject, known=known, wish=wish, decision=decision))
+            if len(found) > limit:
+                return found[:limit], found[limit - 1].subject
+            if len(batch) <= limit:
+                return found, None
+            after = batch[-1]
+
+    async def _known(self, subjects: Sequence[UUID], wish: Wish, at: Moment | None) -> list[Known]:
+        if at is None:
+            return await asyncio.gather(*map(self._source.standing, subjects))
+        streams = await self._source.events(subjects, at.position)
+        people = [self._source.known(streams.get(each, ()), {}, at) for each in subjects]
+        wanted = [
+            candidates(subject, known, wish.needed, wish.resource)
+            for subject, known in zip(subjects, people, strict=True)
+        ]
+        grants = await self._source.events({each for one in wanted for each in one}, at.position)
+        return [
+            self._source.known(streams.get(subject, ()), {each: grants.get(each, ()) for each in rights}, at)
+            for subject, rights in zip(subjects, wanted, strict=True)
+        ]
+
+    async def _judged(
+        self, kind: str, subject: UUID, known: Known, wish: Wish, at: Moment | None, *, explain: bool
+    ) -> Found:
+        if known.kind != kind:
+            nobody = Known(position=known.position, at=known.at)
+            return Found(subject=subject, known=nobody, wish=wish, decision=judged(subject, nobody, wish))
+        decision = judged(subject, known, wish)
+        found = Found(subject=subject, known=known, wish=wish, decision=decision)
+        if not explain and (decision.missing is None):
+            return found
+        rights = candidates(subject, known, wish.needed, wish.resource)
+        events = await self._source.events([subject, *rights], None if at is None else at.position)
+        traces = {
+            grant_id: trace
+            for grant_id, right in rights.items()
+            if (
+                trace := evidence(
+                    right, cast(Sequence[Recorded[GrantEvent]], events.get(grant_id, ())), known.at
+                )
+            )
+        }
+        miss: Evidence | None = None
+        if decision.missing is not None:
+            reason, miss = nearest(subject, known, wish, decision.missing, traces)
+            decision = Decision(allowed=False, reason=reason, missing=decision.missing)
+        return Found(
+            subject=subject,
+            known=known,
+            wish=wish,
+            decision=decision,
+            traces=traces,
+            miss=miss,
+            role=self._source.role(events.get(subject, ())),
+        )
+
+    async def _wish(self, right: str, thing: Thing, at: Moment | None, proved_at: datetime | None) -> Wish:
+        rules = _RECORDS.get(thing.type)
+        if rules is None:
+            resource = Resource(scopes=frozenset({(thing.type, thing.id), *thing.scopes}))
+            return Wish(right=right, resource=resource, proved_at=proved_at)
+        record_id = await self._id(thing)
+        events = () if record_id is None else await self._past(record_id, rules, at)
+        resource_ = _resource(thing.type, record_id, rules, events) if record_id and events else None
+        return Wish(right=right, resource=resource_, view=_view(right, thing.type), proved_at=proved_at)
+
+    async def _id(self, thing: Thing) -> UUID | None:
+        if _UUID.fullmatch(thing.id):
+            return UUID(thing.id)
+        return await self._claims.owner(f"{thing.type}.custom_id", thing.id.lower())
+
+    async def _past(
+        self, record_id: UUID, rules: Rules[Any, Any, Any], at: Moment | None
+    ) -> Sequence[Recorded[Event]]:
+        """The record's events; of another noun's record none."""
+        streams = await self._source.events([record_id], None if at is None else at.position)
+        events = streams.get(record_id, ())
+        return events if events and events[0].topic.partition(".")[0] == rules.noun else ()
+
+
+_RECORDS: Mapping[str, Rules[Any, Any, Any]] = {
+    "contact": CONTACT,
+    "contract": CONTRACT,
+    "grant": GRANT,
+    "organisation": ORGANISATION,
+    "user": USER,
+}
+"""The records whose scopes and responsibles we know; every other type of a resource is a type of scope."""
+
+_VIEWS = {
+    "contact": "organisation:view",
+    "contract": "contract:view",
+    "grant": "grant:view",
+    "organisation": "organisation:view",
+    "user": "user:view",
+}
+_MAKES = frozenset({"create", "give"})
+"""Actions that make something: what they are asked about is where it will lie, and need not be seen."""
+
+
+def _view(right: str, record: str) -> str | None:
+    """What a command on such a record needs besides: what one may not see is not there."""
+    module, _, action = right.partition(":")
+    view = _VIEWS[record]
+    return None if action in _MAKES or right == view or module != view.partition(":")[0] else view
+
+
+def _resource(
+    record: str, record_id: UUID, rules: Rules[Any, Any, Any], events: Sequence[Recorded[Event]]
+) -> Resource:
+    """The record as the commands on it see it."""
+    state: Any = rules.initial
+    for each in events:
+        state = rules.evolve(state, each.event)
+    match record:
+        case "contact":
+            return contact.of(state)
+        case "contract":
+            return contract.of(state)
+        case "organisation":
+            return organisation.of(record_id, state)
+        case "grant":
+            return Resource() if isinstance(state, NoGrant) else about(state.grant)
+        case _:
+            return Resource(scopes=frozenset({(record, str(record_id))}))
