@@ -27,6 +27,7 @@ Q = Annotated[
     str,
     QueryParameter(
         name="q",
+        min_length=SHORTEST,
         max_length=255,
         description="An INN (10 or 12 digits), OGRN (13 or 15) or KPP (9); else words of the name, "
         f"at least {SHORTEST} characters.",

@@ -21,8 +21,8 @@ from tests.register_server import MISBEHAVIOURS, SLOW, RegisterServer, raw, says
 
 pytestmark = pytest.mark.anyio
 
-SECONDS = 4.0
-"""Within which everything is answered: the limit of 3 and what a busy machine adds."""
+SECONDS = 5.0
+"""Within which everything is answered: the limit of 3, and what a busy machine adds."""
 _numbers = count(1)
 
 
@@ -586,7 +586,7 @@ async def test_a_slow_service_is_given_up_in_time_and_keeps_nobody_else_waiting(
     asked = time.monotonic()
     assert (await office.admin.post("/organisations", json={"full_name": "By hand"})).status_code == 201
     assert (await office.admin.get("/lookups/siren?siren=356000000")).status_code == 200
-    assert time.monotonic() - asked < 1.0
+    assert time.monotonic() - asked < 2.0
     for answer in await asyncio.gather(*slow):
         assert problem(answer) == (503, "lookup_unavailable")
     assert 2.5 < time.monotonic() - started < SECONDS
