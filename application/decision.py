@@ -25,6 +25,7 @@ from domain.shared import Actor, Recorded
 
 PROVED = frozenset(
     {
+        "api_client:edit",
         "audit:export",
         "audit:hold",
         "contact:erase",

@@ -7,8 +7,10 @@ from uuid import UUID, uuid4
 import pytest
 
 from domain.grant.events import GrantGiven, Subject
+from domain.user.events import UserProvisioned, person_id
 from projections.permission_change import projection
 from tests import people
+from tests.api.test_api_client import credentials, registered
 from tests.api.test_grant import OWN, code, given
 from tests.api.test_permission import module
 from tests.waiting import until
@@ -311,6 +313,40 @@ async def test_questions_are_for_those_who_may_view_all_grants(office):
         assert (await anna.client.post(EVALUATION, json=body)).status_code == 200
         assert code(await boris.client.post(EVALUATION, json=body)) == (403, "forbidden")
         assert (await office.stranger.post(EVALUATION, json=body)).status_code == 401
+
+
+async def test_an_api_client_may_ask_everything_and_be_asked_about(office):
+    anna, made = await office.user("contract:sign"), await registered(office)
+    asks = {"headers": credentials(made)}
+    client = office.stranger
+    body = question(anna, "contract:sign")
+    assert (await client.post(EVALUATION, json=body, **asks)).json()["decision"] is True
+    assert (await client.post(SEARCH, json=body, **asks)).status_code == 200
+    assert (await client.get("/permissions/changes", **asks)).status_code == 200
+    assert await said(office.admin, made["id"], "contract:sign", kind="client") == (False, "no_grant")
+    before = await office.head()
+    given_ = await given(office.admin, {"type": "client", "id": made["id"]}, "contract:sign")
+    context = (await asked(office.admin, made["id"], "contract:sign", kind="client"))["context"]
+    assert context["grant"] == given_["id"]
+    assert "step_up" not in context
+    entry = (await office.admin.get("/permissions/changes", params={"after": before})).json()["data"][0]
+    assert entry["subject"] == {"type": "client", "id": made["id"]}
+    assert (await search(office.admin, "contract:sign", kind="client")).keys() == {made["id"]}
+    await office.admin.post(f"/api-clients/{made['id']}/disable", json={})
+    assert await said(office.admin, made["id"], "contract:sign", kind="client") == (False, "subject_blocked")
+
+
+async def test_a_user_is_named_as_his_identity_provider_does(office):
+    issuer, sub = f"https://idp.example/{uuid4()}", "abc|7"
+    event = UserProvisioned(issuer=issuer, sub=sub, synced_at=datetime.now(UTC))
+    user_id = person_id(issuer, sub)
+    await people.append(office.system.execute._store, user_id, event)
+    made = await given(office.admin, user_id, "contract:sign")
+    body = question(sub, "contract:sign")
+    assert (await office.admin.post(EVALUATION, json=body)).json()["decision"] is False
+    body["subject"]["properties"] = {"issuer": issuer}
+    assert (await office.admin.post(EVALUATION, json=body)).json()["context"]["grant"] == made["id"]
+    assert await said(office.admin, user_id, "contract:sign") == (True, "allowed")
 
 
 @pytest.mark.parametrize("scope_id", ["*", "%", "../", "' or 1=1", "$.a", "_", "tw-mai%", "tw-main "])
