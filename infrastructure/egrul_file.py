@@ -1,6 +1,7 @@
 """Reading the register of Russian legal entities as the Federal Tax Service gives it out: XML, formats 4.05-4.07."""
 
 import re
+import unicodedata
 from collections.abc import Iterator
 from datetime import date
 from typing import IO
@@ -234,7 +235,7 @@ def _short(name: str | None) -> str | None:
 
 def _text(element: Element | None, attribute: str) -> str | None:
     said = "" if element is None else element.attributes.get(attribute, "")
-    return " ".join(said.split())[:TEXT] or None
+    return " ".join(unicodedata.normalize("NFC", said).split())[:TEXT] or None
 
 
 def _number(form: re.Pattern[str], said: str | None) -> str | None:

@@ -11,7 +11,7 @@ from msgspec.json import Decoder
 from application.lookup import PAGE_SIZE, Entries, Entry, Name, Number, Place, Sought
 from infrastructure.egrul_address import NOWHERE
 from infrastructure.outside_calls import OutsideService
-from infrastructure.outside_lookup import asked
+from infrastructure.outside_lookup import asked, tidy
 from infrastructure.page_number import page_number, token_of
 
 DETAILED = 5
@@ -20,7 +20,7 @@ PATH = "/api/organizations/"
 
 _REF = re.compile("id-([0-9]{1,18})")
 
-_FullName = Annotated[str, Meta(min_length=1, max_length=1_000)]
+_FullName = Annotated[str, Meta(pattern=r"\S", max_length=1_000)]
 _Text = Annotated[str, Meta(max_length=2_000)]
 _Inn = Annotated[str, Meta(pattern=r"^(|[0-9]{10}|[0-9]{12})(?![\s\S])")]
 _Kpp = Annotated[str, Meta(pattern=r"^(|[0-9]{4}[0-9A-Z]{2}[0-9]{3})(?![\s\S])")]
@@ -107,24 +107,24 @@ class EgrulRemote:
 def _entry(row: _Row) -> Entry:
     return Entry(
         ref=f"id-{row.relative_addr.rstrip('/').rpartition('/')[2]}",
-        full_name=row.full_name,
-        short_name=row.short_name or None,
+        full_name=tidy(row.full_name) or "",
+        short_name=tidy(row.short_name),
         inn=row.inn or None,
         kpp=row.kpp or None,
     )
 
 
 def _of_detail(ref: str, detail: _Detail) -> Entry:
-    place = detail.factual_address
+    place = tidy(detail.factual_address)
     return Entry(
         ref=ref,
-        full_name=detail.full_name,
-        short_name=detail.short_name or None,
+        full_name=tidy(detail.full_name) or "",
+        short_name=tidy(detail.short_name),
         inn=detail.inn or None,
         kpp=detail.kpp or None,
         ogrn=detail.ogrn or None,
-        address=None if not place or place == NOWHERE.text else Place(text=place, country="RU"),
-        region_code=detail.region_code or None,
+        address=None if place is None or place == NOWHERE.text else Place(text=place, country="RU"),
+        region_code=tidy(detail.region_code),
     )
 
 

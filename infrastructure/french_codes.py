@@ -8,7 +8,7 @@ from msgspec.json import Decoder
 
 from application.lookup import Locality
 from infrastructure.outside_calls import OutsideService
-from infrastructure.outside_lookup import asked
+from infrastructure.outside_lookup import asked, tidy
 
 _Text = Annotated[str, Meta(max_length=255)]
 
@@ -19,7 +19,7 @@ class _Region(Struct, kw_only=True):
 
 
 class _Commune(Struct, kw_only=True, rename={"region_code": "codeRegion"}):
-    nom: Annotated[str, Meta(min_length=1, max_length=255)]
+    nom: Annotated[str, Meta(pattern=r"\S", max_length=255)]
     region_code: _Text | None = None
     region: _Region | None = None
     population: int | None = None
@@ -44,8 +44,8 @@ class FrenchCodes:
             found = await self._service.get("/communes", asked_for, _COMMUNES)
         return [
             Locality(
-                locality=each.nom,
-                region=each.region.nom if each.region else None,
+                locality=tidy(each.nom) or "",
+                region=tidy(each.region.nom) if each.region else None,
                 region_code=each.region.code if each.region else each.region_code,
                 population=each.population,
             )

@@ -1,5 +1,6 @@
-"""What a look-up says when its service fails."""
+"""What all look-ups at a service do: say that it failed, and bring its texts into our form."""
 
+import unicodedata
 from collections.abc import Generator
 from contextlib import contextmanager
 
@@ -9,6 +10,11 @@ from application.lookup import LookupUnavailable
 from infrastructure.outside_calls import OutsideFailed
 
 _log = structlog.get_logger("lookup")
+
+
+def tidy(text: str | None) -> str | None:
+    """As texts are stored: NFC, one space between words and none around; None when nothing is left."""
+    return None if text is None else " ".join(unicodedata.normalize("NFC", text).split()) or None
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from msgspec.json import Decoder
 from application.lookup import Entry, Place
 from infrastructure.outbound import SECONDS
 from infrastructure.outside_calls import OutsideService
-from infrastructure.outside_lookup import asked
+from infrastructure.outside_lookup import asked, tidy
 
 SHIPPED = Path(__file__).parent.parent / "data" / "french_companies.csv"
 MOST = 100
@@ -86,8 +86,8 @@ class SireneRemote:
 
 
 def _entries(company: _Company) -> Iterator[Entry]:
-    name = company.nom_raison_sociale or company.nom_complet
-    if not name:
+    name = tidy(company.nom_raison_sociale) or tidy(company.nom_complet)
+    if name is None:
         return
     seat = "" if company.siege is None else company.siege.siret
     known = (*company.matching_etablissements, *([company.siege] if company.siege else ()))
@@ -97,13 +97,13 @@ def _entries(company: _Company) -> Iterator[Entry]:
         yield Entry(
             ref=siret,
             full_name=name,
-            short_name=company.sigle or None,
+            short_name=tidy(company.sigle),
             siren=company.siren,
             nic=siret[9:],
             address=_place(at.adresse, at.code_postal, at.libelle_commune, at.complement_adresse, at.cedex),
-            region_code=at.region or None,
-            activity_code=at.activite_principale or None,
-            headcount_band=at.tranche_effectif_salarie or None,
+            region_code=tidy(at.region),
+            activity_code=tidy(at.activite_principale),
+            headcount_band=tidy(at.tranche_effectif_salarie),
             started_on=_day(at.date_debut_activite) or _day(at.date_creation),
             is_main=siret == seat,
         )
@@ -142,14 +142,15 @@ class SireneFile:
 def _place(
     text: str | None, postal_code: str | None, locality: str | None, complement: str | None, cedex: str | None
 ) -> Place | None:
-    if not text:
+    told = tidy(text)
+    if told is None:
         return None
     return Place(
-        text=text,
-        postal_code=postal_code or None,
-        locality=locality or None,
-        complement=complement or None,
-        cedex=cedex or None,
+        text=told,
+        postal_code=tidy(postal_code),
+        locality=tidy(locality),
+        complement=tidy(complement),
+        cedex=tidy(cedex),
         country="FR",
     )
 

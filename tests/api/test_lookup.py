@@ -202,6 +202,26 @@ async def test_a_few_are_shown_with_all_the_service_knows(office, outside):
     }
 
 
+async def test_texts_come_in_our_form(office, outside):
+    said = row(7, full_name="  АО\u00a0 «ТРОИ\u0306КА» ", short_name=" ", inn="", kpp=None)
+    outside.egrul.at["/api/organizations/"] = says(page(said))
+    outside.egrul.at["/api/organizations/7/"] = says(
+        detail(**{**said, "factual_address": "НЕ УКАЗАН", "ogrn": None})
+    )
+    (entry,) = (await found(office.admin, "egrul", q="7707083893"))["data"]
+    told = [entry[name] for name in ("full_name", "short_name", "inn", "kpp", "ogrn", "address")]
+    assert told == ["АО «ТРОЙКА»", None, None, None, None, None]
+
+
+async def test_a_name_of_blanks_is_no_answer(office, outside):
+    outside.egrul.at["/api/organizations/7/"] = says(detail(full_name="   "))
+    async with office.nothing_stored():
+        answer = await office.admin.post(
+            "/organisations/from-lookup", json={"source": "egrul", "ref": "id-7"}
+        )
+    assert problem(answer) == (503, "lookup_unavailable")
+
+
 async def test_many_come_in_pages(office, outside):
     def serve(query):
         more = "http://elsewhere/?page=2" if query.get("page") is None else None
