@@ -66,10 +66,9 @@ class Admission(msgspec.Struct, frozen=True, kw_only=True):
     domains: tuple[str, ...] = ()
 
     def check(self, email: str) -> None:
-        """Raises EmailDomainRefused."""
-        if self.domains and email.rpartition("@")[2].lower() not in {
-            domain.lower() for domain in self.domains
-        }:
+        """Letter for letter, but for case: no subdomain, no look-alike. Raises EmailDomainRefused."""
+        domain = email.rpartition("@")[2]
+        if self.domains and not (domain.isascii() and domain.lower() in self.domains):
             wrong = FieldError(
                 pointer="/email", code="domain", detail="No account can have an address there."
             )
@@ -144,8 +143,6 @@ class Users(UserIdentities):
         )
 
     async def change(self, user_id: UUID, changes: dict[str, Any], context: Context) -> Answer | DryRun:
-        if changes.get("email"):
-            self._admission.check(changes["email"])
         command = ChangeUser(changes=changes, by_role=_role(context))
         return await self._change(user_id, command, context, Need(right="user:edit", view=VIEW))
 
@@ -241,10 +238,15 @@ class Users(UserIdentities):
         self, user_id: UUID, command: ChangeUser, context: Context, need: Need
     ) -> Answer | DryRun:
         """A new avatar is an image of the user's own, bound by this very change."""
-        file_id = command.changes.get("avatar_file_id")
-        relies = None if file_id is None else partial(self._portraits.avatar, UUID(file_id), user_id)
+
+        async def reliance() -> Reliance:
+            if (email := command.changes.get("email")) is not None:
+                self._admission.check(email)
+            file_id = command.changes.get("avatar_file_id")
+            return NOTHING_ELSE if file_id is None else await self._portraits.avatar(UUID(file_id), user_id)
+
         return await self._execute(
-            USER, user_id, command, context, need, resource=of(user_id), relies=relies, taken=self._taken
+            USER, user_id, command, context, need, resource=of(user_id), relies=reliance, taken=self._taken
         )
 
     def _taken(self, taken: ClaimTaken) -> DomainError:
