@@ -4,7 +4,7 @@ import signal
 import sys
 from collections.abc import Callable
 
-from bench import http, nouns, projector, signin, store, tokens, where
+from bench import answers, clients, http, nouns, projector, signin, store, tokens, where
 from bench.figures import Figure, show
 from bench.machine import Load, Machine, machine
 
@@ -13,8 +13,10 @@ PARTS: dict[str, Callable[[Machine], list[Figure]]] = {
     "projector": projector.run,
     "http": http.run,
     "nouns": nouns.run,
+    "clients": clients.run,
     "signin": signin.run,
     "tokens": tokens.run,
+    "answers": answers.run,
 }
 
 

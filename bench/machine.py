@@ -89,7 +89,12 @@ def machine() -> Generator[Machine]:
     """Runs until the block ends; nothing of it is in shared memory, where fsync costs nothing."""
     with tempfile.TemporaryDirectory(prefix="chancery-bench-", dir=_disk()) as place:
         Path(place).chmod(0o711)
-        settings = Settings(port=free_port("127.0.0.1", 0), log_format="json")  # as in production
+        settings = Settings(
+            port=free_port("127.0.0.1", 0),
+            log_format="json",  # as in production
+            requests_per_minute=10_000_000,  # few callers ask as many would
+            stranger_requests_per_minute=10_000_000,
+        )
         stack = Stack(settings, Path(place) / "data")
         servers = stack.start()
         try:

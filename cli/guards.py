@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 @click.group("guards")
 def command() -> None:
-    """Claims, principals, sessions, rights and responsibles against the events they come from."""
+    """Claims, principals, sessions, rights, responsibles and API clients against the events they come from."""
 
 
 @command.command("verify")
@@ -33,7 +33,7 @@ def verify(settings: Settings) -> None:
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @pass_settings
 def rebuild(settings: Settings, *, yes: bool) -> None:
-    """Make the guard tables again from the log. Ends every session: all sign in anew."""
+    """Make the guard tables again from the log. Ends every session: all people sign in anew."""
     url = _url(settings.database_owner_url)
     if not yes:
         click.confirm("This signs everybody out. Rebuild the guards?", abort=True, err=True)

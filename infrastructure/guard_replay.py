@@ -66,15 +66,15 @@ class Answering(NamedTuple):
 
 
 class Asking(NamedTuple):
-    client_key: str = ""
-    kind: str = ""
-    allowed_origins: list[str] = []
-    allowed_ips: list[str] = []
-    allowed_paths: list[str] = []
-    rate_limit_per_min: int | None = None
-    expires_at: datetime | None = None
-    key_ids: list[str] = []
-    keys_retire_at: list[datetime | None] = []
+    client_key: str
+    kind: str
+    allowed_origins: list[str]
+    allowed_ips: list[str]
+    allowed_paths: list[str]
+    rate_limit_per_min: int | None
+    expires_at: datetime | None
+    key_ids: list[str]
+    keys_retire_at: list[datetime | None]
 
 
 TABLES: Mapping[str, tuple[tuple[str, ...], type[Any]]] = {
@@ -148,14 +148,15 @@ class Replay:
 
     def _client(self, stream: UUID, guard: Client) -> None:
         """Its terms, and the session that stands as long as they do."""
-        known = self.clients.get((stream,), Asking())
+        known = self.clients.get((stream,))
+        before = {} if known is None else known._asdict()
         given: dict[str, Any] = {name: getattr(guard, name) for name in Asking._fields}
-        changes: dict[str, Any] = {
+        changes = {
             name: list(value) if isinstance(value, tuple) else value
             for name, value in given.items()
             if value is not UNSET
         }
-        self.clients[stream,] = terms = known._replace(**changes)
+        self.clients[stream,] = terms = Asking(**(before | changes))
         self.sessions[stream,] = Live(stream, NEVER_PROVED, terms.expires_at or NEVER)
         self._sessions_of.setdefault(stream, set()).add(stream)
 
