@@ -1,4 +1,4 @@
-"""`chancery work`: relay, projections, signer, keys, reactor and sweeper, tasks of one process that lives as long as all."""
+"""`chancery work`: relay, projections, signer, keys, reactor, sweeper: tasks of one process that lives as all do."""
 
 import asyncio
 import signal
