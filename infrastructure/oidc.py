@@ -118,11 +118,14 @@ class Issuers:
 
 def _header(said: Unverified, issuer: Issuer) -> tuple[str, str]:
     """Key id and algorithm. Raises InvalidToken."""
-    match said.header:
-        case {"alg": str(algorithm), "typ": str(typ), "kid": str(kid)} if not said.header.keys() - HEADER:
-            if typ.lower().removeprefix("application/") in issuer.types and 0 < len(kid) <= 255:
-                return kid, algorithm
-    raise InvalidToken("not the header of an access token")
+    kid, algorithm, typ = (said.header.get(name) for name in ("kid", "alg", "typ"))
+    if said.header.keys() - HEADER:
+        raise InvalidToken("a header that brings a key, or wants more than we do")
+    if not (isinstance(kid, str) and 0 < len(kid) <= 255 and isinstance(algorithm, str)):
+        raise InvalidToken("no key id, or no algorithm")
+    if not isinstance(typ, str) or typ.lower().removeprefix("application/") not in issuer.types:
+        raise InvalidToken("not the type of an access token")
+    return kid, algorithm
 
 
 def _judged(said: Unverified, issuer: Issuer, now: float) -> Vouched:

@@ -24,7 +24,7 @@ from infrastructure.settings import Settings
 
 class Outside:
     """`issuers` judge tokens, `sign_ins` make sessions of them; `people` are found by their subjects, given rights
-    (`grants`), and made at the provider (`provider`). `run` keeps the issuers' keys.
+    (`grants`), and made at the provider (`provider`, by its `admin` API). `run` keeps the issuers' keys.
     """
 
     def __init__(
@@ -45,15 +45,15 @@ class Outside:
         self.sign_ins = OutsideSignIns(execute, claims, accounts, users, execute.clock, lifetime)
         self.people = People(accounts, issuers.default)
         self.grants = ClientGrants(execute, grants, users, self.people)
-        self._admin = IdentityProvider(settings.idp_admin_url, settings.idp_admin_token)
+        self.admin = IdentityProvider(settings.idp_admin_url, settings.idp_admin_token)
         operations = Operations(pool)
 
         async def ask(kind: str, about: dict[str, Any], occasion: str) -> None:
             await operations.ask(kind, about, occasion=occasion)
 
         wishes = ProviderWishes(pool, wrapping)
-        self.provider = ProviderUsers(self._admin, wishes, store, self.people, users, ask)
+        self.provider = ProviderUsers(self.admin, wishes, store, self.people, users, ask)
 
     async def close(self) -> None:
         await self.issuers.close()
-        await self._admin.close()
+        await self.admin.close()

@@ -8,6 +8,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from infrastructure.operations import Operations
+from infrastructure.outside_calls import Breaker
 from tests import office as offices
 from tests import servers
 from tests.api.test_grant import given
@@ -49,7 +50,7 @@ def whole_provider(idp, office):
     idp.users.clear()
     office.owner.execute("delete from provider_wishes")
     office.owner.execute("delete from operations")
-    office.system.outside.provider._provider.breaker.__init__()
+    office.system.outside.admin.breaker = Breaker()
 
 
 def code(answer):
@@ -327,7 +328,7 @@ async def test_what_is_wished_during_an_outage_is_carried_out_once_and_as_wished
         await work_off(office)
     assert left(office) == (1, 1)
     idp.behaves = None
-    office.system.outside.provider._provider.breaker.__init__()
+    office.system.outside.admin.breaker = Breaker()
     await work_off(office)
     assert [user["name"] for user in idp.users.values()] == ["C"]
     assert left(office) == (0, 0)
