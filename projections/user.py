@@ -83,8 +83,12 @@ COLUMNS = {
     ),
     "email": Column(type=ColumnType.FOLDED, get=attrgetter("email")),
     "sub": Column(type=ColumnType.TEXT, get=attrgetter("sub")),
+    "phone": Column(type=ColumnType.TEXT, get=attrgetter("phone")),
     "staff_number": Column(type=ColumnType.TEXT, get=attrgetter("staff_number")),
     "display_name": Column(type=ColumnType.FOLDED, get=attrgetter("display_name"), aliases=("name",)),
+    "first_name": Column(type=ColumnType.FOLDED, get=attrgetter("first_name")),
+    "last_name": Column(type=ColumnType.FOLDED, get=attrgetter("last_name")),
+    "patronymic": Column(type=ColumnType.FOLDED, get=attrgetter("patronymic")),
     "department_id": Column(type=ColumnType.UUID, get=attrgetter("department_id")),
     "job_title": Column(type=ColumnType.FOLDED, get=attrgetter("job_title")),
     "role": Column(

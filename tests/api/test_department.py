@@ -5,6 +5,9 @@ from uuid import uuid4
 
 import pytest
 
+from infrastructure.guard_check import verify
+from infrastructure.personal_data import wrapping_of
+
 pytestmark = pytest.mark.anyio
 
 
@@ -292,3 +295,12 @@ async def test_a_version_that_is_not_the_present_one_is_refused(office, departme
             await office.admin.post(f"/departments/{one}/archive", headers=stale),
         ):
             assert (answer.status_code, answer.json()["current"]) == (412, 1)
+
+
+async def test_claims_and_memberships_follow_from_the_log(office, department, put):
+    one, gone, anna = await department(custom_id=f"d-{uuid4().hex}"), await department(), await office.user()
+    await put(anna, gone)
+    await put(anna, one)
+    await office.admin.post(f"/departments/{gone}/archive")
+    found = await verify(office.addresses.app, wrapping_of(office.system.settings))
+    assert [each for each in found if each.table in ("claims", "principals")] == []

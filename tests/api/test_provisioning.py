@@ -9,6 +9,8 @@ from application.access import system
 from application.context import Context
 from domain.user.events import person_id
 from domain.user.refusals import IdentityInvalid, LastAdmin
+from infrastructure.guard_check import verify
+from infrastructure.personal_data import wrapping_of
 from tests import office as offices
 from tests.serving import PASSWORD
 
@@ -227,6 +229,22 @@ async def test_a_provider_does_not_take_the_last_administrator_away(database, na
         async with office.nothing_stored():
             with pytest.raises(LastAdmin):
                 await users.provision(ISSUER, sub, is_active=False, context=SERVICE)
+
+
+async def test_what_a_provider_said_is_for_who_may_view_contacts(office, provision):
+    email, plain = f"{uuid4()}@example.org", await office.user()
+    made = await provision(email=email)
+    for read in ("", "/history"):
+        answer = await plain.client.get(f"/users/{made.id}{read}")
+        assert (answer.status_code, email in answer.text) == (200, False)
+
+
+async def test_claims_of_provided_users_follow_from_the_log(office, provision):
+    sub = uuid4().hex
+    await provision(sub, email=f"{uuid4()}@example.org")
+    await provision(sub, email=f"{uuid4()}@example.org", is_active=False)
+    found = await verify(office.addresses.app, wrapping_of(office.system.settings))
+    assert [each for each in found if each.table in ("claims", "principals")] == []
 
 
 async def test_how_talking_with_the_provider_went_is_shown(office, provision, shown):

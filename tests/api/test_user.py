@@ -58,8 +58,12 @@ async def test_contacts_hide_from_lists_filters_and_orders_too(office, colleague
     for asked in (
         {"filter": f'email="{colleague.email}"'},
         {"filter": f"email:{colleague.email[:8]}"},
+        {"filter": f'phone="{PHONE}"'},
+        {"filter": "NOT phone=null AND state=active"},
         {"order_by": "email"},
+        {"order_by": "phone desc, created_at"},
         {"fields": "id,email"},
+        {"fields": "phone"},
     ):
         assert (await plain.client.get("/users", params=asked)).status_code == 400
         assert (await trusted.client.get("/users", params=asked)).status_code == 200
@@ -81,6 +85,18 @@ async def test_there_is_no_user_of_that_name(office, colleague):
         for read in ("", "/history", "?as_of=v1", "/diff?from=v1&to=v1"):
             answer = await office.admin.get(f"/users/{ref}{read}")
             assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
+
+
+async def test_the_directory_finds_by_the_parts_of_a_name_and_by_department(office, colleague):
+    made = await office.admin.post("/departments", json={"name": f"Physics {colleague.id}"})
+    body = {"department_id": made.json()["id"]}
+    await office.admin.post(f"/users/{colleague.id}/department", json=body)
+    plain = await office.user()
+    for part in ("last_name=curie", "first_name:mar", 'name:"curie mar"', "sub={id}"):
+        asked = f"{part.format(id=colleague.id)} AND department_id={made.json()['id']}"
+        found = (await plain.client.get("/users", params={"filter": asked})).json()["data"]
+        assert [each["id"] for each in found] == [str(colleague.id)]
+        assert found[0]["department_id"] == made.json()["id"]
 
 
 async def test_the_directory_filters_by_what_people_know(office, colleague):
