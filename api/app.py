@@ -86,11 +86,8 @@ def create_app(system: System) -> Litestar:
     """Every route, wired by hand, read top to bottom."""
     outside = OutsideTokens(system.outside.issuers, system.outside.sign_ins, system.callers)
     bearer = Bearer(system.tokens, system.callers, InvalidToken, outside)
-    limits = Limits(
-        system.limiter,
-        people=system.settings.requests_per_minute,
-        strangers=system.settings.stranger_requests_per_minute,
-    )
+    settings = system.settings
+    limits = Limits(system.limiter, settings.requests_per_minute, settings.stranger_requests_per_minute)
     refs, cookies = Refs(system.claims), Cookies(system.settings.base_url)
     browser = CookieSession(
         cookies,
@@ -137,12 +134,7 @@ def create_app(system: System) -> Litestar:
     queries = Router(
         "/",
         route_handlers=[
-            api_client_queries.routes(
-                Records(api_clients, system, Past(system, API_CLIENTS), api_client_queries.ApiClientSight()),
-                api_clients,
-                pages,
-                clock,
-            ),
+            api_client_queries.routes(api_clients, system, Past(system, API_CLIENTS), pages, clock),
             *contact_queries.routes(
                 _records(system, CONTACTS, contact_queries.ContactSight(clock)),
                 system.records["organisation"],
@@ -186,10 +178,10 @@ def create_app(system: System) -> Litestar:
             ),
             user_queries.routes(_records(system, USERS, user_queries.UserSight(clock)), pages, clock),
             grant_queries.routes(_records(system, GRANTS, grant_queries.GrantSight(clock)), pages, clock),
-            access_queries.routes(
-                system.evaluations, system.standings, system.outside.people, system, clock
+            access_queries.routes(system.evaluations, system.standings, system.outside.people, system, clock),
+            permission_queries.routes(
+                system.permissions, system.rights, system, system.records[USERS.name], system.pool, clock
             ),
-            permission_queries.routes(system.permissions, system.rights, system, system.pool, clock),
             reference_queries.routes(pages),
             resource_queries.routes(
                 _records(system, RESOURCES, resource_queries.ResourceSight(clock)), pages, clock

@@ -204,6 +204,12 @@ class Files:
             (file_id,), user_id, purpose=content.AVATAR, binder=user_id, pointer="/avatar_file_id"
         )
 
+    async def paper(self, file_id: UUID, owner_id: UUID, document_id: UUID) -> Reliance:
+        """As `binding`: one's own PDF, uploaded as a document."""
+        return await self.binding(
+            (file_id,), owner_id, purpose=content.DOCUMENT, binder=document_id, pointer="/file_id"
+        )
+
     def taken(self, taken: ClaimTaken) -> DomainError:
         """What a binder says whose claim on a file came too late."""
         assert taken.kind == BINDING
