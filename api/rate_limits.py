@@ -28,7 +28,7 @@ class Limits:
     `people`, `strangers`: requests a minute of each user, and of each address on routes that ask for no credential.
     """
 
-    def __init__(self, limiter: Limiter, *, people: int, strangers: int) -> None:
+    def __init__(self, limiter: Limiter, people: int, strangers: int) -> None:
         self._limiter, self._people, self._strangers = limiter, people, strangers
 
     async def client(self, client: KnownClient) -> None:

@@ -1,4 +1,4 @@
-"""API clients beside people: one record read with a token, with a key, with a key that is counted; and the limiter alone."""
+"""API clients beside people: a record read with a token, with a key, with a key that is counted; the limiter alone."""
 
 import asyncio
 import time

@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from psycopg import AsyncConnection
-from psycopg_pool import AsyncConnectionPool, PoolTimeout
+from psycopg_pool import AsyncConnectionPool
 
 from application.access import Caller
 from application.api_client import KnownClient
@@ -69,7 +69,7 @@ class ApiClientLookup:
 
     async def _do(self, statement: bytes, *values: Any) -> None:
         """What is lost with the database's attention is done at the next request."""
-        with suppress(*LOST, PoolTimeout):
+        with suppress(*LOST):
             async with self._pool.connection() as connection:
                 await connection.execute(statement, values)
 

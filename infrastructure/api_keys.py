@@ -91,11 +91,13 @@ class ApiKeys:
         self._run.close()
 
     def _slow(self, key: bytes, hashed: str) -> bool:
-        if _BCRYPT.fullmatch(hashed):
-            return len(key) <= BCRYPT_LONGEST and b"\0" not in key and bcrypt.checkpw(key, hashed.encode())
         try:
+            if _BCRYPT.fullmatch(hashed):
+                return (
+                    len(key) <= BCRYPT_LONGEST and b"\0" not in key and bcrypt.checkpw(key, hashed.encode())
+                )
             return self._argon2.verify(hashed, key)
-        except Argon2Error:
+        except (Argon2Error, ValueError):  # the latter: it only looked like a hash
             return False
 
 

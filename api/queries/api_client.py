@@ -12,8 +12,8 @@ from msgspec import Struct, structs
 from api.answers import Answer, Page
 from api.auth import caller_of
 from api.lists import LIST_PARAMETERS, Lists, Wanted
-from api.queries.past import History
-from api.queries.records import Asked, Clock, Found, IfNoneMatch, MinPosition, Read, Records
+from api.queries.past import History, Past
+from api.queries.records import Asked, Clock, Found, IfNoneMatch, MinPosition, Progress, Read, Records
 from api.refs import Ref, id_of
 from application.access import Caller, require
 from projections.api_client import LISTING, ApiClient
@@ -75,7 +75,9 @@ class ApiClientSight:
         return frozenset()
 
 
-def routes(records: Records, used: WithUse, lists: Lists, clock: Clock) -> Router:
+def routes(used: WithUse, progress: Progress, past: Past, lists: Lists, clock: Clock) -> Router:
+    records = Records(used, progress, past, ApiClientSight())
+
     @get("/", dependencies=LIST_PARAMETERS)
     async def api_clients(
         request: Asked, wanted: Wanted, at_least: MinPosition = None

@@ -12,6 +12,9 @@ import pytest
 from argon2 import PasswordHasher
 
 from api.app import edge_of
+from application.access import Forbidden, SessionEnded
+from application.context import Context
+from domain.organisation.commands import AddOrganisation
 from infrastructure.guard_check import verify
 from infrastructure.personal_data import wrapping_of
 from tests.waiting import until
@@ -169,15 +172,27 @@ async def test_disabled_it_is_out_at_once_and_enabled_it_is_in_again(office):
 
 
 async def test_a_command_on_its_way_is_judged_by_the_standing_session(office):
-    """Disabled, or expired, between the lane and the lock."""
-    for body, verb in (({}, "/disable"), ({"expires_at": "2020-01-01T00:00:00Z"}, "")):
+    """Disabled, expired, or without its grant, between the lane and the lock."""
+
+    async def revoked(_, grant):
+        await office.admin.post(f"/grants/{grant}/revoke", json={"reason": "over"})
+
+    async def disabled(made, _):
+        await changed(office, made, {}, "/disable")
+
+    async def expired(made, _):
+        await changed(office, made, {"expires_at": "2020-01-01T00:00:00Z"})
+
+    for stop, refusal in ((revoked, Forbidden), (disabled, SessionEnded), (expired, SessionEnded)):
         made = await registered(office)
-        await may(office, made, "organisation", "create")
-        client = await office.system.known_clients.known(made["client_key"])
-        before = client.caller
-        await changed(office, made, body, verb)
-        with pytest.raises(Exception, match="session is over"):
-            await office.system.callers.caller(before)
+        grant = await may(office, made, "organisation", "create")
+        before = (await office.system.known_clients.known(made["client_key"])).caller
+        await stop(made, grant)
+        async with office.nothing_stored():
+            with pytest.raises(refusal):
+                await office.system.organisations.add(
+                    AddOrganisation(full_name="A"), Context(caller=before, request_id="late")
+                )
 
 
 @pytest.mark.parametrize(
