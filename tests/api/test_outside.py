@@ -10,6 +10,8 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from infrastructure.guard_check import verify
+from infrastructure.personal_data import wrapping_of
 from tests import office as offices
 from tests import servers
 from tests.conftest import CLUSTER
@@ -146,6 +148,14 @@ async def test_a_password_proved_at_the_issuer_counts_as_a_step_up(office, idp):
     left = await office.stranger.delete("/me", headers=bearer(proved))
     assert left.status_code == 200, left.text
     await refused(office, proved)
+
+
+async def test_the_guards_of_outside_people_follow_from_the_log(office, idp):
+    sub, sid, now = uuid4().hex, uuid4().hex, int(time.time())
+    token = idp.token(sub, sid=sid, auth_time=now - 3600, email=f"{sub}@example.org")
+    assert (await me(office, token)).status_code == 200
+    assert (await me(office, idp.token(sub, sid=sid, auth_time=now))).status_code == 200
+    assert await verify(office.addresses.app, wrapping_of(office.system.settings)) == []
 
 
 async def test_an_audience_is_ours_alone_where_one_is_set(office, idp, other_idp):
