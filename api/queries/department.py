@@ -12,8 +12,9 @@ from api.queries.past import History
 from api.queries.records import Asked, Clock, IfNoneMatch, MinPosition, Records
 from api.refs import Ref, Refs
 from application.access import Caller, Resource, may
-from application.department import VIEW
 from projections.department import LISTING, Department
+
+VIEW = "department:view"
 
 
 class _Id(msgspec.Struct, frozen=True):
