@@ -1,5 +1,6 @@
 """What there is to be allowed, what one is allowed now, and what changed of it for anybody."""
 
+import asyncio
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Any, Protocol
@@ -17,7 +18,7 @@ from api.auth import caller_of
 from api.conditions import PositionUnknown, min_position
 from api.openapi import problems
 from api.problems import NotFound, ParameterInvalid
-from api.queries.records import Asked, Clock, IfNoneMatch, MinPosition, Progress
+from api.queries.records import Asked, Clock, IfNoneMatch, MinPosition, Progress, Read
 from application.access import Caller, require
 from application.catalogue import OWN, Module
 from application.permission import Snapshot, Standing, Window, difference
@@ -57,8 +58,9 @@ class Change(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     A permission that stands in `removed` or `added` is told whole there: forget what you know of it, keep what `added`
     says. It counts from `not_before` until just before `expires_at`. Both are empty where his role gives it anyway.
-    `version` compares with a snapshot's: greater, it is not in there yet. `grant` is the grant that was given, changed
-    or ended, his own or his department's; without one his role, state or department changed.
+    `sub` is what other systems call a user, his own id where no identity provider brought him; `subject.id` is always
+    ours. `version` compares with a snapshot's: greater, it is not in there yet. `grant` is the grant that was given,
+    changed or ended, his own or his department's; without one his role, state or department changed.
     """
 
     position: int
@@ -96,7 +98,12 @@ class _Kept(Struct, frozen=True, kw_only=True):
     after: Standing
 
 
+class _User(Struct, frozen=True):
+    sub: str
+
+
 _kept = msgspec.json.Decoder(_Kept)
+_known = msgspec.json.Decoder(_User)
 
 
 class Catalogue(Struct, frozen=True, kw_only=True):
@@ -107,6 +114,7 @@ def routes(
     permissions: Permissions,
     rights: Rights,
     progress: Progress,
+    users: Read,
     pool: AsyncConnectionPool[Any],
     clock: Clock,
 ) -> Router:
@@ -152,7 +160,14 @@ def routes(
             await progress.reached(projection.name, position)
         async with pool.connection() as connection:
             page = await changes(connection, after, min(limit, MOST_CHANGES))
-        body = Changes(data=[_told(row) for row in page.rows], next_after=page.last, has_more=page.has_more)
+        await progress.reached(users.name, page.last)
+        kept = [_kept.decode(row) for row in page.rows]
+        subs = await _subs({each.subject.id for each in kept if each.subject.type == "user"}, users)
+        body = Changes(
+            data=[_told(each, subs.get(each.subject.id)) for each in kept],
+            next_after=page.last,
+            has_more=page.has_more,
+        )
         return answers.json_answer(body, headers=[(b"x-projection-position", b"%d" % page.reached)])
 
     return Router("/", route_handlers=[permission_snapshot, permission_catalogue, permission_changes])
@@ -164,8 +179,17 @@ def auditor(caller: Caller, now: datetime) -> None:
         require(caller, VIEW, now)
 
 
-def _told(row: bytes) -> Change:
-    kept = _kept.decode(row)
+async def _subs(user_ids: set[UUID], users: Read) -> dict[UUID, str]:
+    """What other systems call them."""
+    found = await asyncio.gather(*map(users, user_ids))
+    return {
+        user_id: _known.decode(user.view).sub
+        for user_id, user in zip(user_ids, found, strict=True)
+        if user.version
+    }
+
+
+def _told(kept: _Kept, sub: str | None) -> Change:
     removed, added = difference(kept.before, kept.after)
     return Change(
         position=kept.position,
@@ -174,7 +198,7 @@ def _told(row: bytes) -> Change:
         topic=kept.topic,
         recorded_at=kept.recorded_at,
         actor=kept.actor,
-        sub=str(kept.subject.id),
+        sub=sub or str(kept.subject.id),
         subject=kept.subject,
         grant=kept.grant_id,
         added=added,

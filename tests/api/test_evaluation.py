@@ -217,7 +217,7 @@ async def test_unknown_subjects_and_kinds_may_nothing(office):
 
 async def test_a_grant_holds_until_its_end_by_the_databases_clock_with_nobody_sweeping(office):
     anna = await office.user()
-    end = datetime.now(UTC) + timedelta(seconds=0.5)
+    end = datetime.now(UTC) + timedelta(seconds=1.5)
     made = await given(office.admin, anna.id, "contract:sign", expires_at=end.isoformat())
     seen = []
     async with asyncio.timeout(10):
@@ -342,6 +342,8 @@ async def test_a_user_is_named_as_his_identity_provider_does(office):
     user_id = person_id(issuer, sub)
     await people.append(office.system.execute._store, user_id, event)
     made = await given(office.admin, user_id, "contract:sign")
+    told = (await office.admin.get("/permissions/changes", params={"after": made["position"] - 1})).json()
+    assert [(each["sub"], each["subject"]["id"]) for each in told["data"]] == [(sub, str(user_id))]
     body = question(sub, "contract:sign")
     assert (await office.admin.post(EVALUATION, json=body)).json()["decision"] is False
     body["subject"]["properties"] = {"issuer": issuer}

@@ -20,8 +20,10 @@ from domain.user.events import (
     UserUnblocked,
 )
 from infrastructure.event_store import new_id
+from projections.permission_change import projection
 from tests import people
 from tests.api.test_grant import code, given
+from workers.rebuild import compare
 
 pytestmark = pytest.mark.anyio
 
@@ -216,6 +218,16 @@ async def test_a_snapshot_and_the_feed_from_its_position_on_tell_what_the_next_w
             await consumer.follow()
             instant, said = await snapped(office, user)
             assert consumer.may(user, instant) == said
+
+
+async def test_built_again_the_feed_says_the_same(office):
+    history = History(office, 9)
+    await history.begin()
+    for _ in range(60):
+        await history.step()
+    await office.transport._follow()
+    built = await compare(office.system.settings.database_url, office.system.log, projection)
+    assert built.comparison.equal
 
 
 async def snapped(office, user, hours=0):
