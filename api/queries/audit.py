@@ -147,9 +147,7 @@ def open_routes(system: System) -> Router:
         async with system.pool.connection() as connection:
             return _served(await tile(connection, at, width), FOR_EVER)
 
-    return Router(
-        "/audit", route_handlers=[audit_checkpoint, audit_keys, audit_tile], before_request=anybody
-    )
+    return Router("/audit", route_handlers=[audit_checkpoint, audit_keys, audit_tile], before_request=anybody)
 
 
 class _Log:
