@@ -149,15 +149,15 @@ class Replay:
     def _client(self, stream: UUID, guard: Client) -> None:
         """Its terms, and the session that stands as long as they do."""
         known = self.clients.get((stream,))
-        before = {} if known is None else known._asdict()
+        terms: dict[str, Any] = {} if known is None else known._asdict()
         given: dict[str, Any] = {name: getattr(guard, name) for name in Asking._fields}
-        changes = {
+        terms |= {
             name: list(value) if isinstance(value, tuple) else value
             for name, value in given.items()
             if value is not UNSET
         }
-        self.clients[stream,] = terms = Asking(**(before | changes))
-        self.sessions[stream,] = Live(stream, NEVER_PROVED, terms.expires_at or NEVER)
+        self.clients[stream,] = Asking(**terms)
+        self.sessions[stream,] = Live(stream, NEVER_PROVED, terms["expires_at"] or NEVER)
         self._sessions_of.setdefault(stream, set()).add(stream)
 
     def _claim(self, stream: UUID, kind: str, values: set[str]) -> None:
