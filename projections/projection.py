@@ -156,7 +156,8 @@ class Fold(Rows[V]):
     """A read model whose rows are pure folds: `view = fold(view, recorded)`, the row written as a whole.
 
     Which events it takes is what the annotation of `fold`'s second parameter names, `Recorded[Added | Changed]`. A
-    fold that answers None has no row, or gives it up. `key` tells which record an event is about.
+    fold that answers None has no row, or gives it up. `key` tells which record an event is about. `derived` members
+    follow from other streams, too, so that a record's own past does not tell them.
     """
 
     def __init__(
@@ -168,8 +169,10 @@ class Fold(Rows[V]):
         columns: Mapping[str, Column],
         fold: Callable[[V | None, Recorded[E]], V | None],
         key: Callable[[Recorded[E]], UUID] = stream_of,
+        derived: frozenset[str] = frozenset(),
     ) -> None:
         super().__init__(name=name, version=version, view=view, columns=columns)
+        self.derived = derived
         self._fold: Callable[[V | None, Recorded[Any]], V | None] = fold
         self._key: Callable[[Recorded[Any]], UUID] = key
         self._takes = _events_of(fold)

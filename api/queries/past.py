@@ -101,7 +101,14 @@ class Life:
     def at(self, then: Moment | None = None) -> State | None:
         """The record at a moment, else now; None: it is not there."""
         view = self._fold.replay(self._until(then))
-        return None if view is None else State(body=_encode(view), version=view.version)
+        return None if view is None else State(body=self._told(view), version=view.version)
+
+    def _told(self, view: Any) -> bytes:
+        """Without what other streams decide, too: this one's past does not tell it."""
+        derived = self._fold.derived
+        if not derived:
+            return _encode(view)
+        return _encode({name: value for name, value in _plain(view).items() if name not in derived})
 
     def history(self) -> Iterator[HistoryEntry]:
         before: dict[str, Any] = {}

@@ -123,7 +123,8 @@ def on_open(
         case AmendContract():
             return amend(contract, command)
         case CancelContract():
-            return (ContractCanceled(reason=command.reason),)
+            organisation_id = contract.paper.terms.organisation_id
+            return (ContractCanceled(reason=command.reason, organisation_id=organisation_id),)
         case ArchiveContract():
             return archive(contract, command)
         case _:
@@ -187,6 +188,8 @@ def sign(contract: Open, command: SignContract) -> tuple[ContractEvent, ...]:
                 custom_id=paper.terms.custom_id,
                 title=paper.terms.title,
                 account_manager_id=paper.account_manager_id,
+                organisation_id=paper.terms.organisation_id,
+                kind=paper.terms.kind,
             )
             return (signed,)
         case Signed(signed_by=signed_by):

@@ -49,7 +49,8 @@ class ContractChanged(Event, frozen=True, kw_only=True, omit_defaults=True):
 class ContractSigned(Event, frozen=True, kw_only=True, omit_defaults=True):
     """`document_sha256`: of the contract as version `signed_version` had it, see domain/contract/document.py.
 
-    What it is called and who answers for it stand here, too, so that whoever is to be told needs no other event.
+    What it is called, with whom it is made and who answers for it stand here, too, so that whoever is to be told needs
+    no other event.
     """
 
     TOPIC: ClassVar[str] = "contract.signed.v1"
@@ -61,6 +62,8 @@ class ContractSigned(Event, frozen=True, kw_only=True, omit_defaults=True):
     custom_id: str | None = None
     title: str | None = None
     account_manager_id: UUID | None = None
+    organisation_id: UUID | None = None
+    kind: str | None = None
 
 
 class ContractAmended(Event, frozen=True, kw_only=True, omit_defaults=True):
@@ -73,9 +76,12 @@ class ContractAmended(Event, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class ContractCanceled(Event, frozen=True, kw_only=True, omit_defaults=True):
+    """`organisation_id`: so that what is known of that organisation follows from this event alone."""
+
     TOPIC: ClassVar[str] = "contract.canceled.v1"
 
     reason: str
+    organisation_id: UUID | None = None
 
 
 class ContractArchived(Event, frozen=True, kw_only=True, omit_defaults=True):

@@ -65,6 +65,8 @@ def signed(by, version):
         document_sha256=sha256(document(CONTRACT_ID, version, terms)).hexdigest(),
         title="Site",
         account_manager_id=BORIS,
+        organisation_id=ALPHA,
+        kind="sale",
     )
 
 
@@ -80,7 +82,7 @@ COOPERATION = ContractDrafted(
     kind="cooperation", organisation_id=ALPHA, drafted_by=ANNA, account_manager_id=ANNA
 )
 SIGNED = signed(BORIS, 1)
-CANCELED = ContractCanceled(reason="no need")
+CANCELED = ContractCanceled(reason="no need", organisation_id=ALPHA)
 ARCHIVED = ContractArchived(reason="old")
 
 CHANGE = ChangeContract(changes={"title": "Other"})
