@@ -5,6 +5,8 @@ from uuid import uuid4
 
 import pytest
 
+from projections.organisation import DERIVED
+
 pytestmark = pytest.mark.anyio
 
 
