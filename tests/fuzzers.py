@@ -13,19 +13,25 @@ RIGHTS = ("organisation:view", "organisation:create", "organisation:edit", "cont
 """Of the API client that asks."""
 OFTEN = 0.7
 """How many of the requests are about something that is there."""
-OF_FIELD = {"account_manager": "user", "responsible": "user", "avatar_file": "file", "subject": "user"}
+OF_FIELD = {
+    "account_manager": "user",
+    "responsible": "user",
+    "avatar_file": "file",
+    "client": "api-client",
+    "type": "document-type",
+}
 """Fields whose name says less than what stands in them."""
 OF_NAME = {
     "position": ("1", "5"),
     "level": ("0",),
     "place": ("000", "000.p/3", "000.p/9"),
-    "from": ("1", "v1"),
-    "to": ("5", "v2"),
+    "from": ("1",),
+    "to": ("5",),
     "as_of": ("v1", "7", "2199-01-01T00:00:00Z"),
 }
 """Parameters that mean something only in one form."""
-LATER = {"avatar_file_id", "attachments", "not_before", "expires_at"}
-"""Fields of examples that fit nobody: another's file, an instant that has passed."""
+UNFIT = {"avatar_file_id", "attachments", "not_before", "expires_at", "api_key_hash", "confidential"}
+"""Fields of examples that fit nobody: another's file, an instant that has passed, no hash, a contradiction."""
 
 
 class Root:
@@ -35,7 +41,8 @@ class Root:
         self.client = httpx.Client(base_url=f"{url}/api/v1", timeout=30)
         self._login = {"login": login, "password": password}
         self._signed_in = 0.0
-        self.id = self.fresh().get("/me").json()["id"]
+        self.left_alone = {self.fresh().get("/me").json()["id"]}
+        """Ids of who must be able to go on."""
 
     def fresh(self) -> httpx.Client:
         """The client, with a token that is good for a while."""
@@ -68,6 +75,7 @@ class Root:
     def program(self) -> dict[str, str]:
         """The headers of a new API client that may do some things."""
         made = self.fresh().post("/api-clients", json={"name": "Fuzzy"}).raise_for_status().json()
+        self.left_alone.add(made["id"])
         for right in RIGHTS:
             module, action = right.split(":")
             grant = {"scope_type": "global", "scope_id": "*", "module": module, "action": action}
@@ -139,7 +147,7 @@ class Records:
         """What a `Location` names."""
         path, _, made = location.rpartition("/")
         known = self._known.setdefault(path, [])
-        if made and made not in (*known, self._root.id):
+        if made and made not in (*known, *self._root.left_alone):
             known.append(made)
 
     def put_into(
@@ -157,9 +165,9 @@ class Records:
             if name in OF_NAME and random.random() < often:
                 case.query[name] = random.choice(OF_NAME[name])
         if random.random() < often:
-            self._name(case.body, caller, random, LATER if example else set())
+            self._name(case.body, caller, random, UNFIT if example else set())
 
-    def _name(self, value: Any, caller: Caller, random: Random, without: set[str], under: str = "") -> None:
+    def _name(self, value: Any, caller: Caller, random: Random, without: set[str]) -> None:
         if isinstance(value, list):
             for each in value:
                 self._name(each, caller, random, without)
@@ -167,11 +175,17 @@ class Records:
             for name in without & value.keys():
                 del value[name]
             for name, each in value.items():
-                noun = under if name == "id" else name.removesuffix("_id")
-                known = self._known.get(f"/api/v1/{OF_FIELD.get(noun, noun)}s")
-                if noun != name and isinstance(each, str) and known:
+                known = self._known.get(f"/api/v1/{noun_of(name, value)}s")
+                if name.endswith("id") and isinstance(each, str) and known:
                     value[name] = random.choice(known)
                 elif name in caller.knows:
                     value[name] = caller.knows[name]
                 else:
-                    self._name(each, caller, random, without, name)
+                    self._name(each, caller, random, without)
+
+
+def noun_of(name: str, fields: dict[str, Any]) -> str:
+    """What a field names: `organisation_id`, or `id` beside a `type`, `scope_id` beside a `scope_type`."""
+    beside = fields.get({"id": "type", "scope_id": "scope_type"}.get(name, ""))
+    noun = str(beside or name.removesuffix("_id"))
+    return OF_FIELD.get(noun, noun)

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from copy import deepcopy
 from dataclasses import dataclass, field
+from http.cookiejar import DefaultCookiePolicy
 from itertools import cycle
 from pathlib import Path
 from random import Random
@@ -54,8 +55,10 @@ Operation = APIOperation[Any, Any, Any, Any]
 MODES = (GenerationMode.POSITIVE, GenerationMode.NEGATIVE)
 BEFORE_CREDENTIALS = {"path.malformed", "query.malformed", "not_found", "method_not_allowed"}
 """No route is found yet, so nobody knows whether a credential is needed."""
-BEYOND_SCHEMAS = {"empty", "wrong_type"}
-"""A text of blanks alone is empty once trimmed; 12.0 is an integer to JSON Schema, but no whole number to us."""
+BEYOND_SCHEMAS = {"empty", "wrong_type", "required"}
+"""A text of blanks alone is empty once trimmed; 12.0 is an integer to JSON Schema, but no whole number to us; what a
+question of a batch leaves out may stand above them all, or be missing.
+"""
 PATIENCE = 30
 """Seconds one answer may take."""
 
@@ -86,6 +89,9 @@ class Fuzz:
         self._url, self._callers, self._records, self._over = url, callers, records, over
         self.session = requests.Session()
         self.session.trust_env = False
+        self.session.cookies.set_policy(
+            DefaultCookiePolicy(allowed_domains=[])
+        )  # or a stranger goes on as another
 
     def examples(self) -> None:
         """Every documented example, about records that exist; what this makes the later rounds are about."""
