@@ -1,0 +1,80 @@
+"""Everything the office keeps, put together."""
+
+from dataclasses import dataclass
+
+from application.contact import Contacts
+from application.contract import Contracts
+from application.document import Documents
+from application.document_type import DocumentTypes
+from application.file import Files
+from application.file_upkeep import FileUpkeep
+from application.message import Dialogs
+from application.organisation import Organisations
+from application.party import Parties
+from application.postal_index import PostalIndex
+from application.prefill import Prefill
+from application.reference import References
+from application.resource import Resources
+from domain.file import content
+from infrastructure.core import Core, clock
+from infrastructure.embedded import s3
+from infrastructure.event_store import new_id
+from infrastructure.object_store import ObjectStore
+from infrastructure.registers import Registers
+from infrastructure.sniff import Sniffer
+from infrastructure.unbound import UnboundFiles, id_of_time
+
+
+@dataclass(frozen=True, kw_only=True)
+class Office:
+    """What the office keeps: files and dialogs, organisations and their people, papers, resources and contracts."""
+
+    files: Files
+    file_upkeep: FileUpkeep
+    objects: ObjectStore
+    dialogs: Dialogs
+    organisations: Organisations
+    contacts: Contacts
+    contracts: Contracts
+    document_types: DocumentTypes
+    documents: Documents
+    resources: Resources
+    references: References
+    postal_index: PostalIndex
+    registers: Registers
+    prefill: Prefill
+
+
+def office_of(core: Core) -> Office:
+    settings, pool, execute, store, claims = core.settings, core.pool, core.execute, core.store, core.claims
+    parties = Parties(store, core.callers, claims, clock)
+    objects = ObjectStore(settings, s3.objects(settings.data_dir, settings.s3_bucket))
+    limits = {
+        content.ATTACHMENT: settings.attachment_limit,
+        content.DOCUMENT: settings.document_limit,
+        content.AVATAR: settings.image_limit,
+        content.NOTICE: settings.image_limit,
+    }
+    files = Files(execute, store, claims, objects, Sniffer, limits, new_id)
+    organisations, registers = Organisations(execute, claims, new_id), Registers(settings, pool, claims)
+    return Office(
+        files=files,
+        file_upkeep=FileUpkeep(execute, store, claims, objects, Sniffer, UnboundFiles(pool), id_of_time),
+        objects=objects,
+        dialogs=Dialogs(execute, store, claims, files, new_id),
+        organisations=organisations,
+        contacts=Contacts(execute, core.callers, parties, new_id),
+        contracts=Contracts(execute, store, core.callers, claims, parties, new_id),
+        document_types=DocumentTypes(execute, new_id),
+        documents=Documents(execute, store, parties, files),
+        resources=Resources(execute, store, parties, new_id),
+        references=References(execute),
+        postal_index=PostalIndex(execute),
+        registers=registers,
+        prefill=Prefill(execute, registers.lookups, organisations),
+    )
+
+
+async def close_office(office: Office) -> None:
+    office.objects.close()
+    await office.registers.close()
