@@ -139,7 +139,6 @@ class Claims(Protocol):
         """Which stream owns the claim now; None: it is free."""
         ...
 
-
     async def owners(self, kind: str, prefix: str) -> Sequence[UUID]:
         """The streams that own a claim whose value begins so; `prefix` ends with a colon."""
         ...

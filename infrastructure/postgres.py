@@ -11,7 +11,6 @@ from psycopg_pool import AsyncConnectionPool
 from projections.packing import Packed, PackedDumper
 
 MIGRATE, APPEND, RELAY, SIGNER, REACTOR, SWEEPER, PROJECTOR = 4241, 4242, 4243, 4244, 4245, 4246, 4250
-EGRUL = 4260
 EGRUL, KEYS = 4260, 4247
 """Advisory locks; PROJECTOR takes the projection's name as its second key."""
 

@@ -1,0 +1,47 @@
+"""Every command there is, by noun."""
+
+from litestar import Router
+
+from api.commands import api_client as api_client_commands
+from api.commands import contact as contact_commands
+from api.commands import contract as contract_commands
+from api.commands import department as department_commands
+from api.commands import document as document_commands
+from api.commands import file as file_commands
+from api.commands import grant as grant_commands
+from api.commands import lookup as lookup_commands
+from api.commands import me as me_commands
+from api.commands import message as message_commands
+from api.commands import organisation as organisation_commands
+from api.commands import permission as permission_commands
+from api.commands import resource as resource_commands
+from api.commands import user as user_commands
+from api.cookies import Cookies
+from api.refs import Refs
+from infrastructure.bootstrap import System
+
+
+def commands(system: System, refs: Refs) -> list[Router]:
+    """What signed-in people and API clients may ask for."""
+    return [
+        api_client_commands.routes(system.api_clients),
+        *contact_commands.routes(system.contacts),
+        contract_commands.routes(system.contracts, refs),
+        *document_commands.routes(system.documents, system.document_types),
+        file_commands.routes(system.files),
+        department_commands.routes(system.departments, refs),
+        organisation_commands.routes(system.organisations),
+        resource_commands.routes(system.resources),
+        lookup_commands.routes(system.prefill),
+        user_commands.routes(system.users, system.password_changes),
+        grant_commands.routes(system.grants),
+        permission_commands.routes(system.modules),
+    ]
+
+
+def own_commands(system: System, cookies: Cookies) -> list[Router]:
+    """What people alone ask for."""
+    return [
+        me_commands.routes(system.users, system.password_changes, cookies),
+        *message_commands.routes(system.dialogs),
+    ]

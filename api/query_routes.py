@@ -1,0 +1,119 @@
+"""Everything that can be looked up, by noun."""
+
+from typing import Any
+
+from litestar import Router
+
+from api.lists import Lists
+from api.queries import access as access_queries
+from api.queries import api_client as api_client_queries
+from api.queries import audit as audit_queries
+from api.queries import contact as contact_queries
+from api.queries import contract as contract_queries
+from api.queries import department as department_queries
+from api.queries import document as document_queries
+from api.queries import file as file_queries
+from api.queries import grant as grant_queries
+from api.queries import lookup as lookup_queries
+from api.queries import message as message_queries
+from api.queries import organisation as organisation_queries
+from api.queries import permission as permission_queries
+from api.queries import reference as reference_queries
+from api.queries import resource as resource_queries
+from api.queries import session as session_queries
+from api.queries import user as user_queries
+from api.queries.past import Past
+from api.queries.records import Records, Sight
+from api.refs import Refs
+from infrastructure.bootstrap import System, clock
+from projections.api_client import API_CLIENTS
+from projections.contact import CONTACTS
+from projections.contract import CONTRACTS
+from projections.department import DEPARTMENTS
+from projections.document import DOCUMENTS
+from projections.grant import GRANTS
+from projections.message import MESSAGES
+from projections.organisation import ORGANISATIONS
+from projections.projection import Fold
+from projections.resource import RESOURCES
+from projections.user import USERS
+
+
+def queries(system: System, pages: Lists, refs: Refs) -> list[Router]:
+    """What signed-in people and API clients may look up."""
+    api_clients = api_client_queries.WithUse(system.records[API_CLIENTS.name], system.known_clients)
+    return [
+        api_client_queries.routes(api_clients, system, Past(system, API_CLIENTS), pages, clock),
+        *contact_queries.routes(
+            _records(system, CONTACTS, contact_queries.ContactSight(clock)),
+            system.records["organisation"],
+            pages,
+            clock,
+        ),
+        contract_queries.routes(
+            _records(system, CONTRACTS, contract_queries.ContractSight(clock)), pages, refs, clock
+        ),
+        *document_queries.routes(
+            _records(system, DOCUMENTS, document_queries.DocumentSight(clock)),
+            document_queries.Reads(
+                system.records["document"],
+                system.records["document_type"],
+                system.records["organisation"],
+                system.records["file"],
+            ),
+            system.objects,
+            pages,
+            system,
+            clock,
+        ),
+        file_queries.routes(
+            system.records["file"],
+            system,
+            system.objects,
+            file_queries.FileSight(
+                system.claims,
+                viewers=(
+                    message_queries.viewer(system.records[MESSAGES.name]),
+                    document_queries.viewer(system.records[DOCUMENTS.name], clock),
+                ),
+                clock=clock,
+            ),
+        ),
+        department_queries.routes(
+            _records(system, DEPARTMENTS, department_queries.DepartmentSight(clock)), pages, refs, clock
+        ),
+        organisation_queries.routes(
+            _records(system, ORGANISATIONS, organisation_queries.OrganisationSight(clock)), pages, clock
+        ),
+        user_queries.routes(_records(system, USERS, user_queries.UserSight(clock)), pages, clock),
+        grant_queries.routes(_records(system, GRANTS, grant_queries.GrantSight(clock)), pages, clock),
+        access_queries.routes(system.evaluations, system.standings, system.outside.people, system, clock),
+        permission_queries.routes(
+            system.permissions, system.rights, system, system.records[USERS.name], system.pool, clock
+        ),
+        reference_queries.routes(pages),
+        resource_queries.routes(
+            _records(system, RESOURCES, resource_queries.ResourceSight(clock)), pages, clock
+        ),
+        lookup_queries.routes(system.registers.lookups, system, clock),
+        audit_queries.routes(system, pages, clock),
+    ]
+
+
+def own_queries(system: System, pages: Lists) -> list[Router]:
+    """What people alone look up."""
+    return [
+        user_queries.own_routes(_records(system, USERS, user_queries.UserSight(clock))),
+        *message_queries.routes(
+            _records(system, MESSAGES, message_queries.MessageSight()),
+            system.records["dialog"],
+            pages,
+            system.pool,
+            system,
+        ),
+        session_queries.routes(pages, system.accounts),
+    ]
+
+
+def _records(system: System, fold: Fold[Any], sight: Sight) -> Records:
+    return Records(system.records[fold.name], system, Past(system, fold), sight)
