@@ -19,7 +19,7 @@ from domain.api_client.events import (
 from domain.shared import Recorded
 from projections.columns import Column, ColumnType
 from projections.lists import Listing
-from projections.projection import Fold
+from projections.projection import Fold, moved
 
 
 class ApiClient(Struct, frozen=True, kw_only=True):
@@ -95,9 +95,7 @@ def fold(view: ApiClient | None, recorded: Recorded[ApiClientEvent]) -> ApiClien
             new = {"status": "active"}
         case _:
             assert_never(event)
-    return structs.replace(
-        view, version=recorded.version, position=recorded.position, updated_at=recorded.recorded_at, **new
-    )
+    return structs.replace(view, **moved(recorded), **new)
 
 
 API_CLIENTS = Fold(name="api_client", version=1, view=ApiClient, columns=COLUMNS, fold=fold)

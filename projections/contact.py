@@ -12,7 +12,7 @@ from domain.contact.events import ContactAdded, ContactArchived, ContactChanged,
 from domain.shared import Recorded
 from projections.columns import Column, ColumnType
 from projections.lists import Listing
-from projections.projection import Fold
+from projections.projection import Fold, begun, moved
 
 
 class Contact(Struct, frozen=True, kw_only=True):
@@ -69,12 +69,8 @@ def fold(view: Contact | None, recorded: Recorded[ContactEvent]) -> Contact:
     event = recorded.event
     if isinstance(event, ContactAdded):
         return Contact(
-            id=recorded.stream_id,
-            version=recorded.version,
-            position=recorded.position,
+            **begun(recorded),
             state="active",
-            created_at=recorded.recorded_at,
-            updated_at=recorded.recorded_at,
             **msgspec.structs.asdict(event),
         )
     assert view is not None
@@ -85,9 +81,7 @@ def fold(view: Contact | None, recorded: Recorded[ContactEvent]) -> Contact:
             new = {"state": "archived"}
         case _:
             assert_never(event)
-    return msgspec.structs.replace(
-        view, version=recorded.version, position=recorded.position, updated_at=recorded.recorded_at, **new
-    )
+    return msgspec.structs.replace(view, **moved(recorded), **new)
 
 
 CONTACTS = Fold(name="contact", version=1, view=Contact, columns=COLUMNS, fold=fold)

@@ -25,7 +25,7 @@ from domain.money import Money, nothing_in
 from domain.shared import Recorded
 from projections.columns import Column, ColumnType
 from projections.lists import Listing
-from projections.projection import Fold
+from projections.projection import Fold, moved
 
 
 class Amendment(Struct, frozen=True, kw_only=True, rename={"before": "from", "after": "to"}):
@@ -137,9 +137,7 @@ def fold(view: Contract | None, recorded: Recorded[ContractEvent]) -> Contract:
             )
         )
     assert view is not None
-    after = replace(
-        view, version=recorded.version, position=recorded.position, updated_at=recorded.recorded_at
-    )
+    after = replace(view, **moved(recorded))
     match event:
         case ContractChanged():
             given = msgspec.structs.asdict(event)

@@ -17,7 +17,7 @@ from domain.department.events import (
 from domain.shared import Recorded
 from projections.columns import Column, ColumnType
 from projections.lists import Listing
-from projections.projection import Fold
+from projections.projection import Fold, begun, moved
 
 
 class Department(Struct, frozen=True, kw_only=True):
@@ -56,18 +56,12 @@ def fold(view: Department | None, recorded: Recorded[DepartmentEvent]) -> Depart
     event = recorded.event
     if isinstance(event, DepartmentAdded):
         return Department(
-            id=recorded.stream_id,
-            version=recorded.version,
-            position=recorded.position,
+            **begun(recorded),
             state="open",
-            created_at=recorded.recorded_at,
-            updated_at=recorded.recorded_at,
             **asdict(event),
         )
     assert view is not None
-    after = replace(
-        view, version=recorded.version, position=recorded.position, updated_at=recorded.recorded_at
-    )
+    after = replace(view, **moved(recorded))
     match event:
         case DepartmentChanged():
             return replace(after, **{n: value for n, value in asdict(event).items() if value is not UNSET})

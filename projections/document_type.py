@@ -12,7 +12,7 @@ from domain.document_type.events import DocumentTypeAdded, DocumentTypeChanged, 
 from domain.shared import Recorded
 from projections.columns import Column, ColumnType
 from projections.lists import Listing
-from projections.projection import Fold
+from projections.projection import Fold, begun, moved
 
 
 class DocumentType(Struct, frozen=True, kw_only=True):
@@ -44,11 +44,7 @@ def fold(view: DocumentType | None, recorded: Recorded[DocumentTypeEvent]) -> Do
     match event:
         case DocumentTypeAdded():
             return DocumentType(
-                id=recorded.stream_id,
-                version=recorded.version,
-                position=recorded.position,
-                created_at=recorded.recorded_at,
-                updated_at=recorded.recorded_at,
+                **begun(recorded),
                 **asdict(event),
             )
         case DocumentTypeChanged():
@@ -56,9 +52,7 @@ def fold(view: DocumentType | None, recorded: Recorded[DocumentTypeEvent]) -> Do
             new = {name: value for name, value in asdict(event).items() if value is not UNSET}
             return replace(
                 view,
-                version=recorded.version,
-                position=recorded.position,
-                updated_at=recorded.recorded_at,
+                **moved(recorded),
                 **new,
             )
         case _:

@@ -19,7 +19,7 @@ from domain.grant.events import (
 from domain.shared import Actor, Recorded
 from projections.columns import Column, ColumnType
 from projections.lists import Listing
-from projections.projection import Fold
+from projections.projection import Fold, moved
 
 
 class Grant(Struct, frozen=True, kw_only=True):
@@ -99,9 +99,7 @@ def fold(view: Grant | None, recorded: Recorded[GrantEvent]) -> Grant:
             new = {"state": "expired"}
         case _:
             assert_never(event)
-    return msgspec.structs.replace(
-        view, version=recorded.version, position=recorded.position, updated_at=recorded.recorded_at, **new
-    )
+    return msgspec.structs.replace(view, **moved(recorded), **new)
 
 
 GRANTS = Fold(name="grant", version=1, view=Grant, columns=COLUMNS, fold=fold)

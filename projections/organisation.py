@@ -24,6 +24,7 @@ from domain.resource.events import ResourceAdded, ResourceChanged, ResourceRetir
 from domain.shared import Recorded
 from projections.columns import Column, ColumnType
 from projections.lists import Listing
+from projections.projection import begun, moved
 from projections.regions import InRegions, Map, postal_codes
 
 
@@ -138,12 +139,8 @@ def fold(view: Organisation | None, recorded: Recorded[Own | Others]) -> Organis
     event = recorded.event
     if isinstance(event, OrganisationAdded):
         return Organisation(
-            id=recorded.stream_id,
-            version=recorded.version,
-            position=recorded.position,
+            **begun(recorded),
             state="active",
-            created_at=recorded.recorded_at,
-            updated_at=recorded.recorded_at,
             given_region_code=event.region_code,
             **msgspec.structs.asdict(event),
         )
@@ -158,9 +155,7 @@ def fold(view: Organisation | None, recorded: Recorded[Own | Others]) -> Organis
             new = {"state": "archived"}
         case _:
             return known_by_others(view, recorded.stream_id, event)
-    return replace(
-        view, version=recorded.version, position=recorded.position, updated_at=recorded.recorded_at, **new
-    )
+    return replace(view, **moved(recorded), **new)
 
 
 def known_by_others(view: Organisation, source_id: UUID, event: Others) -> Organisation:

@@ -152,6 +152,20 @@ def stream_of(recorded: Recorded[Any]) -> UUID:
     return recorded.stream_id
 
 
+def begun(recorded: Recorded[Any]) -> dict[str, Any]:
+    """What every view takes from its stream's first event."""
+    return {"id": recorded.stream_id, "created_at": recorded.recorded_at, **moved(recorded)}
+
+
+def moved(recorded: Recorded[Any]) -> dict[str, Any]:
+    """What every view takes from each event of its stream."""
+    return {
+        "version": recorded.version,
+        "position": recorded.position,
+        "updated_at": recorded.recorded_at,
+    }
+
+
 class Fold(Rows[V]):
     """A read model whose rows are pure folds: `view = fold(view, recorded)`, the row written as a whole.
 

@@ -13,6 +13,7 @@ from domain.resource.events import ResourceAdded, ResourceChanged, ResourceEvent
 from domain.shared import Recorded
 from projections.columns import Column, ColumnType
 from projections.lists import Listing
+from projections.projection import begun, moved
 from projections.regions import InRegions, Map, postal_codes
 
 
@@ -88,12 +89,8 @@ def fold(view: Resource | None, recorded: Recorded[ResourceEvent]) -> Resource:
     event = recorded.event
     if isinstance(event, ResourceAdded):
         return Resource(
-            id=recorded.stream_id,
-            version=recorded.version,
-            position=recorded.position,
+            **begun(recorded),
             state="active",
-            created_at=recorded.recorded_at,
-            updated_at=recorded.recorded_at,
             **msgspec.structs.asdict(event),
         )
     assert view is not None
@@ -104,9 +101,7 @@ def fold(view: Resource | None, recorded: Recorded[ResourceEvent]) -> Resource:
             new = {"state": "retired"}
         case _:
             assert_never(event)
-    return replace(
-        view, version=recorded.version, position=recorded.position, updated_at=recorded.recorded_at, **new
-    )
+    return replace(view, **moved(recorded), **new)
 
 
 def place(view: Resource, known: Map) -> Resource:

@@ -12,7 +12,7 @@ from domain.session.events import SessionClosed, SessionEvent, SessionOpened, Se
 from domain.shared import Recorded
 from projections.columns import Column, ColumnType
 from projections.lists import Listing
-from projections.projection import Fold
+from projections.projection import Fold, begun, moved
 
 
 class Session(Struct, frozen=True, kw_only=True):
@@ -58,12 +58,8 @@ def fold(view: Session | None, recorded: Recorded[SessionEvent]) -> Session:
     if isinstance(event, SessionOpened):
         origin = recorded.metadata.origin
         return Session(
-            id=recorded.stream_id,
-            version=recorded.version,
-            position=recorded.position,
+            **begun(recorded),
             state="open",
-            created_at=recorded.recorded_at,
-            updated_at=recorded.recorded_at,
             user_id=event.user_id,
             device=origin.agent if origin else None,
             address=origin.address if origin else None,
@@ -72,9 +68,7 @@ def fold(view: Session | None, recorded: Recorded[SessionEvent]) -> Session:
             expires_at=event.expires_at,
         )
     assert view is not None
-    after = msgspec.structs.replace(
-        view, version=recorded.version, position=recorded.position, updated_at=recorded.recorded_at
-    )
+    after = msgspec.structs.replace(view, **moved(recorded))
     match event:
         case SessionProved():
             return msgspec.structs.replace(after, proved_at=event.proved_at)
