@@ -5,32 +5,25 @@ own, to which alone its traffic goes. How to read what is found: docs/how-to/fuz
 """
 
 import argparse
-import json
 import secrets
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from copy import deepcopy
 from dataclasses import dataclass, field
 from http.cookiejar import DefaultCookiePolicy
 from itertools import cycle
 from pathlib import Path
 from random import Random
-from typing import Any
-from uuid import uuid4
 
 import requests
 import schemathesis
-from hypothesis import HealthCheck, Phase, given, seed, settings
-from hypothesis.errors import Unsatisfiable
 from schemathesis import Case, GenerationMode
 from schemathesis.checks import not_a_server_error
 from schemathesis.config import SchemathesisConfig
 from schemathesis.core.failures import FailureGroup
 from schemathesis.core.transport import Response
-from schemathesis.schemas import APIOperation
 from schemathesis.specs.openapi.checks import (
     content_type_conformance,
     negative_data_rejection,
@@ -40,6 +33,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from tests import whole
+from tests.fuzz_cases import MODES, Operation, examples, generated, written
 from tests.fuzzers import SECRET, Caller, Records, Root
 
 SETTINGS = {"CHANCERY_REGISTRATION": "open", "CHANCERY_INTERNAL_SECRET": SECRET}
@@ -51,8 +45,6 @@ CHECKS = [
     response_schema_conformance,
     negative_data_rejection,
 ]
-Operation = APIOperation[Any, Any, Any, Any]
-MODES = (GenerationMode.POSITIVE, GenerationMode.NEGATIVE)
 BEFORE_CREDENTIALS = {"path.malformed", "query.malformed", "not_found", "method_not_allowed"}
 """No route is found yet, so nobody knows whether a credential is needed."""
 BEYOND_SCHEMAS = {"empty", "wrong_type", "required"}
@@ -71,6 +63,9 @@ class Findings:
     answers: dict[int, int] = field(default_factory=dict)
     succeeded: set[str] = field(default_factory=set)
     """Operations that answered 2xx at least once: of the others only refusals were seen."""
+
+    def __bool__(self) -> bool:
+        return bool(self.wrong)
 
     def __str__(self) -> str:
         return "\n\n".join(f"{what}\n{how}" for what, how in self.wrong.items())
@@ -156,46 +151,6 @@ class Fuzz:
         return answer
 
 
-def examples(operation: Operation) -> Iterator[Case]:
-    """The documented one; where there is none, the least it takes."""
-    raw = operation.definition.raw
-    body = raw.get("requestBody", {}).get("content", {}).get("application/json", {})
-    if "requestBody" in raw and "example" not in body:
-        return
-    more = {"body": deepcopy(body["example"]), "media_type": "application/json"} if body else {}
-    keyed = any("IdempotencyKey" in one.get("$ref", "") for one in raw.get("parameters", ()))
-    yield operation.Case(
-        path_parameters={
-            one.name: "01981c5e-7a3b-7c11-9d55-2f6b8a4e1c07" for one in operation.path_parameters
-        },
-        headers={"Idempotency-Key": uuid4().hex} if keyed else {},
-        **more,
-    )
-
-
-def generated(operation: Operation, mode: GenerationMode, number: int, cases: int) -> list[Case]:
-    """The same ones every time."""
-    made: list[Case] = []
-
-    @seed(number)
-    @settings(
-        max_examples=cases,
-        phases=[Phase.generate],
-        database=None,
-        deadline=None,
-        suppress_health_check=list(HealthCheck),
-    )
-    @given(case=operation.as_strategy(generation_mode=mode))
-    def collect(case: Case) -> None:
-        made.append(case)
-
-    try:
-        collect()
-    except Unsatisfiable:
-        return []  # nothing can be wrong about it
-    return made
-
-
 def broken(case: Case, answer: Response) -> Iterator[str]:
     """What of the document the answer breaks."""
     if answer.status_code == 503 and "retry-after" in answer.headers:
@@ -223,14 +178,6 @@ def unasked(caller: Caller, case: Case, answer: Response) -> Iterator[str]:
             yield f"a body that fits its schema is called invalid: {faults}"
 
 
-def written(case: Case) -> str:
-    """The request, without its credential."""
-    body = "" if case.body is schemathesis.core.NOT_SET else f" {json.dumps(case.body, default=repr)[:1500]}"
-    query = f" ?{case.query}" if case.query else ""
-    headers = f" {dict(case.headers)}" if case.headers else ""
-    return f"{case.method} {case.formatted_path}{query}{headers}{body}"
-
-
 def fuzz(folder: Path, first: int, *, cases: int, rounds: int, seconds: float) -> tuple[Findings, list[str]]:
     """On a Chancery that is started in `folder` for it; also the operations that never answered 2xx."""
     with whole.up(folder, **SETTINGS) as chancery, ExitStack() as stack:
@@ -242,7 +189,8 @@ def fuzz(folder: Path, first: int, *, cases: int, rounds: int, seconds: float) -
         stack.callback(run.session.close)
         run.examples()
         for number in range(first, first + rounds):
-            run.round(number, cases)
+            if time.monotonic() < end:
+                run.round(number, cases)
     return run.findings, [one.label for one in run.operations if one.label not in run.findings.succeeded]
 
 
@@ -256,8 +204,9 @@ def main() -> None:
         Path(folder).chmod(0o711)  # PostgreSQL runs as somebody else when we are root
         findings, never = fuzz(Path(folder), asked.seed, cases=5, rounds=1_000, seconds=60 * asked.minutes)
     answers = ", ".join(f"{number:,} x {status}" for status, number in sorted(findings.answers.items()))
-    print(f"Answers: {answers}.", "Only refusals seen of: " + ", ".join(never) + ".", findings, sep="\n")  # noqa: T201
-    sys.exit(f"{len(findings.wrong)} wrong." if findings.wrong else 0)
+    said = [f"Answers: {answers}.", f"Only refusals seen of: {', '.join(never)}."]
+    print(*said, findings or "Nothing wrong.", sep="\n")  # noqa: T201
+    sys.exit(f"{len(findings.wrong)} wrong." if findings else 0)
 
 
 if __name__ == "__main__":
