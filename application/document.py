@@ -11,7 +11,8 @@ from application.execute import Execute
 from application.party import Parties
 from application.ports import NOTHING_ELSE, Answer, ClaimTaken, EventStore, Reliance
 from application.resource import latest
-from domain.document.aggregate import DOCUMENT
+from domain.document.aggregate import DOCUMENT, Document
+from domain.document.aggregate import Nothing as NoDocument
 from domain.document.commands import RecordDocument
 from domain.document.events import document_id
 from domain.document_type.aggregate import DOCUMENT_TYPE, Nothing
@@ -67,7 +68,6 @@ class Documents:
                 paper = await self._papers.paper(command.file_id, context.caller.actor.id, stream_id)
             return Reliance(require=(*opened.require, *paper.require))
 
-        about = Resource(scopes=frozenset({("organisation", str(party.id))}))
         return await self._execute(
             DOCUMENT,
             stream_id,
@@ -76,7 +76,16 @@ class Documents:
             Need(right=CREATE),
             upsert=True,
             made=lambda events: any(event.number == 1 for event in events),
-            resource=lambda _: about,
+            resource=lambda _: _within(party.id),
             relies=reliance,
             taken=self._papers.taken,
         )
+
+
+def of(document: Document) -> Resource:
+    """The document as scopes see it: its organisation's."""
+    return Resource() if isinstance(document, NoDocument) else _within(document.organisation_id)
+
+
+def _within(organisation_id: UUID) -> Resource:
+    return Resource(scopes=frozenset({("organisation", str(organisation_id))}))

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from msgspec import Struct
 
-from application import contact, contract, organisation
+from application import contact, contract, document, organisation, resource
 from application.access import Resource
 from application.decision import (
     Decision,
@@ -27,10 +27,12 @@ from application.grant import about
 from application.ports import Claims
 from domain.contact.aggregate import CONTACT
 from domain.contract.aggregate import CONTRACT
+from domain.document.aggregate import DOCUMENT
 from domain.grant.aggregate import GRANT
 from domain.grant.aggregate import Nothing as NoGrant
 from domain.grant.events import GrantEvent
 from domain.organisation.aggregate import ORGANISATION
+from domain.resource.aggregate import RESOURCE
 from domain.shared import Actor, Event, Recorded, Rules
 from domain.user.aggregate import USER
 
@@ -212,8 +214,8 @@ class Evaluations:
     async def _wish(self, right: str, thing: Thing, at: Moment | None, proved_at: datetime | None) -> Wish:
         rules = _RECORDS.get(thing.type)
         if rules is None:
-            resource = Resource(scopes=frozenset({(thing.type, thing.id), *thing.scopes}))
-            return Wish(right=right, resource=resource, proved_at=proved_at)
+            place = Resource(scopes=frozenset({(thing.type, thing.id), *thing.scopes}))
+            return Wish(right=right, resource=place, proved_at=proved_at)
         record_id = await self._id(thing)
         events = () if record_id is None else await self._past(record_id, rules, at)
         resource_ = _resource(thing.type, record_id, rules, events) if record_id and events else None
@@ -236,8 +238,10 @@ class Evaluations:
 _RECORDS: Mapping[str, Rules[Any, Any, Any]] = {
     "contact": CONTACT,
     "contract": CONTRACT,
+    "document": DOCUMENT,
     "grant": GRANT,
     "organisation": ORGANISATION,
+    "resource": RESOURCE,
     "user": USER,
 }
 """The records whose scopes and responsibles we know; every other type of a resource is a type of scope."""
@@ -245,8 +249,10 @@ _RECORDS: Mapping[str, Rules[Any, Any, Any]] = {
 _VIEWS = {
     "contact": "organisation:view",
     "contract": "contract:view",
+    "document": "document:view",
     "grant": "grant:view",
     "organisation": "organisation:view",
+    "resource": "resource:view",
     "user": "user:view",
 }
 _MAKES = frozenset({"create", "give"})
@@ -272,8 +278,12 @@ def _resource(
             return contact.of(state)
         case "contract":
             return contract.of(state)
+        case "document":
+            return document.of(state)
         case "organisation":
             return organisation.of(record_id, state)
+        case "resource":
+            return resource.of(state)
         case "grant":
             return Resource() if isinstance(state, NoGrant) else about(state.grant)
         case _:

@@ -85,7 +85,7 @@ class Resources:
             command,
             context,
             Need(right=right, view=VIEW),
-            resource=_of,
+            resource=of,
             relies=relies,
         )
 
@@ -108,7 +108,7 @@ class Resources:
             raise IndustryUnknown("An industry is not known.", errors=wrong)
 
 
-def _of(resource: aggregate.Resource) -> Resource:
+def of(resource: aggregate.Resource) -> Resource:
     return Resource() if isinstance(resource, Nothing) else _within(resource.organisation_id)
 
 

@@ -130,6 +130,24 @@ async def test_what_one_may_not_view_one_may_not_change(office):
     assert body["context"]["explain"]["missing"] == "contract:view"
 
 
+async def test_papers_and_resources_lie_where_their_organisation_does(office):
+    place = await office.organisation()
+    organisation_id = place.rpartition("/")[2]
+    body = {"organisation_id": organisation_id, "name": "Registry"}
+    resource = ("resource", (await office.admin.post("/resources", json=body)).json()["id"])
+    kind = (await office.admin.post("/document-types", json={"name": f"Type {uuid4()}"})).json()["id"]
+    recorded = {"type_id": kind, "date_approved": "2026-03-01", "confidential": True}
+    made = await office.admin.post(f"{place}/documents", json=recorded)
+    document = ("document", made.json()["id"])
+    clerk = await office.user()
+    for right in ("resource:view", "resource:edit", "document:view"):
+        office.grant(clerk.id, right, scope=("organisation", organisation_id))
+    for action, about in (("resource:edit", resource), ("document:view", document)):
+        assert await said(office.admin, clerk, action, about) == (True, "allowed")
+        elsewhere = (about[0], str(uuid4()))
+        assert (await said(office.admin, clerk, action, elsewhere))[0] is False
+
+
 async def test_rights_of_other_systems_are_asked_for_by_scope(office):
     anna, tw = await office.user(), module()
     await office.admin.post("/permissions/catalogue", json=tw)
