@@ -137,7 +137,9 @@ AFTER = {
 
 
 @pytest.mark.parametrize(
-    ("before", "command", "after"), [(*key, after) for key, after in AFTER.items()], ids=str
+    ("before", "command", "after"),
+    [(*key, after) for key, after in AFTER.items()],
+    ids=lambda each: getattr(each, "__name__", each),
 )
 async def test_every_command_from_every_state(office, before, command, after):
     anna = await office.user(role="moderator")
