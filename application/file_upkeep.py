@@ -15,6 +15,7 @@ from application.ports import Claims, EventStore, Reliance
 from domain.file.aggregate import FILE, FileUnknown, Nothing, Received, Removed
 from domain.file.commands import RemoveFile
 from domain.file.guards import BINDING, OBJECT
+from domain.imports.guards import OBJECT as IMPORTED
 from domain.shared import DomainError
 
 OWN = Need(right=None)
@@ -90,7 +91,7 @@ class FileUpkeep:
             await self._objects.remove(object_id)
 
     async def sweep(self, now: datetime) -> int:
-        """Deletes objects of yesterday's that no file owns: what a crash between storing and recording left behind.
+        """Deletes objects of yesterday's that no file and no import owns: what a crash before recording left behind.
 
         Answers how many. To be called at least once a day.
         """
@@ -99,7 +100,7 @@ class FileUpkeep:
         )
         gone = 0
         for object_id in strays:
-            if await self._claims.owner(OBJECT, str(object_id)) is None:
+            if not any([await self._claims.owner(kind, str(object_id)) for kind in (OBJECT, IMPORTED)]):
                 await self._objects.remove(object_id)
                 gone += 1
         return gone

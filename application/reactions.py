@@ -12,6 +12,7 @@ from msgspec import UNSET, Struct
 from domain.contact.events import ContactChanged
 from domain.contract.events import ContractSigned
 from domain.file.events import FileReceived
+from domain.imports.events import ImportApplied, ImportApplyBegan, ImportCanceled, ImportFailed, ImportStarted
 from domain.organisation.events import OrganisationChanged
 from domain.shared import Event, Recorded
 
@@ -65,6 +66,18 @@ def _received(recorded: Recorded[FileReceived]) -> tuple[Effect, ...]:
     return (Ask(kind="file.recheck", about={"file_id": str(recorded.stream_id)}),)
 
 
+def _started(recorded: Recorded[ImportStarted]) -> tuple[Effect, ...]:
+    return (Ask(kind="import.read", about={"import_id": str(recorded.stream_id)}),)
+
+
+def _apply_began(recorded: Recorded[ImportApplyBegan]) -> tuple[Effect, ...]:
+    return (Ask(kind="import.apply", about={"import_id": str(recorded.stream_id)}),)
+
+
+def _over(recorded: Recorded[ImportApplied | ImportCanceled | ImportFailed]) -> tuple[Effect, ...]:
+    return (Ask(kind="import.clear", about={"import_id": str(recorded.stream_id)}),)
+
+
 def _answered_for(recorded: Recorded[ContactChanged]) -> tuple[Effect, ...]:
     return () if recorded.event.responsible_id is UNSET else (Reassign(party_id=recorded.stream_id),)
 
@@ -83,3 +96,10 @@ REASSIGN_CONTRACTS_WHEN_CONTACT_CHANGED = Reaction(
 REASSIGN_CONTRACTS_WHEN_ORGANISATION_CHANGED = Reaction(
     name="reassign_contracts_when_organisation_changed", when=OrganisationChanged, then=_managed
 )
+READ_IMPORT_WHEN_STARTED = Reaction(name="read_import_when_started", when=ImportStarted, then=_started)
+APPLY_IMPORT_WHEN_APPLY_BEGAN = Reaction(
+    name="apply_import_when_apply_began", when=ImportApplyBegan, then=_apply_began
+)
+CLEAR_IMPORT_WHEN_APPLIED = Reaction(name="clear_import_when_applied", when=ImportApplied, then=_over)
+CLEAR_IMPORT_WHEN_CANCELED = Reaction(name="clear_import_when_canceled", when=ImportCanceled, then=_over)
+CLEAR_IMPORT_WHEN_FAILED = Reaction(name="clear_import_when_failed", when=ImportFailed, then=_over)

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
+from keyword import iskeyword
 from typing import Annotated, Any, ClassVar, Generic, TypeVar
 from uuid import UUID
 
@@ -16,6 +17,12 @@ E = TypeVar("E", bound="Event")
 
 SYSTEM = UUID(int=0)
 """The actor of what Chancery does by itself: bootstrap, reactions, sweepers."""
+
+
+def noun_of(folder: str) -> str:
+    """The noun that a folder under `domain/` is named for; a word that Python reserves stands there in the plural."""
+    singular = folder.removesuffix("s")
+    return singular if iskeyword(singular) else folder
 
 
 class _Personal:

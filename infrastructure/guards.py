@@ -21,6 +21,7 @@ from domain.shared import (
     SessionOpened,
     SessionProved,
     SessionsEnded,
+    noun_of,
 )
 from infrastructure.event_codec import modules
 
@@ -37,7 +38,7 @@ class Changes(Struct, frozen=True, kw_only=True):
 
 def of_noun() -> dict[str, Callable[[UUID, Any], tuple[Guard, ...]]]:
     """Noun to its guards function, derived from every domain/<noun>/guards.py."""
-    return {module.__name__.split(".")[1]: module.guards for module in modules("guards")}
+    return {noun_of(module.__name__.split(".")[1]): module.guards for module in modules("guards")}
 
 
 class Guards:

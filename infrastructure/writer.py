@@ -42,10 +42,15 @@ class _Waiting(Struct, kw_only=True, gc=False):
 
 
 class Writer:
-    """One per process. `bell` is rung after each commit that stored events."""
+    """One per process. `bell` is rung after each commit that stored events.
 
-    def __init__(self, url: str, *, bell: Callable[[int], None] = lambda _: None) -> None:
-        self._url, self._bell = url, bell
+    `rests`: after each transaction as long as it took, so that whoever writes much at once leaves the others half.
+    """
+
+    def __init__(
+        self, url: str, *, bell: Callable[[int], None] = lambda _: None, rests: bool = False
+    ) -> None:
+        self._url, self._bell, self._rests = url, bell, rests
         self._queue: deque[_Waiting] = deque()
         self._wake: asyncio.Future[None] | None = None
         self._connection: AsyncConnection[Any] | None = None
@@ -89,7 +94,10 @@ class Writer:
                     self._wake = asyncio.get_running_loop().create_future()
                     await self._wake
                     self._wake = None
+                began = time.monotonic()
                 await self._write(self._next())
+                if self._rests:
+                    await asyncio.sleep(time.monotonic() - began)
         finally:
             if self._connection is not None:
                 await self._connection.close()
