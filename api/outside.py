@@ -3,6 +3,8 @@
 from typing import Protocol
 from uuid import UUID
 
+from msgspec import structs
+
 from application.access import Caller, SessionEnded
 from application.outside import Vouched
 from domain.shared import Origin
@@ -53,4 +55,5 @@ class OutsideTokens:
         return caller
 
     async def _caller(self, vouched: Vouched, *, fresh: bool) -> Caller:
-        return await self._callers.of_session(vouched.session_id, vouched.user_id, fresh=fresh)
+        caller = await self._callers.of_session(vouched.session_id, vouched.user_id, fresh=fresh)
+        return structs.replace(caller, sub=vouched.sub)

@@ -26,7 +26,10 @@ class Right(Struct, frozen=True, kw_only=True):
 
 
 class Caller(Struct, frozen=True, kw_only=True):
-    """Who is asking, as the guards knew him at `access_version` of his session."""
+    """Who is asking, as the guards knew him at `access_version` of his session.
+
+    `sub`: what the identity provider calls him whose token he came with.
+    """
 
     actor: Actor
     role: str | None = None
@@ -36,6 +39,7 @@ class Caller(Struct, frozen=True, kw_only=True):
     proved_at: datetime | None = None
     must_change_password: bool = False
     rights: tuple[Right, ...] = ()
+    sub: str | None = None
 
 
 class Passing(Struct, frozen=True, kw_only=True):

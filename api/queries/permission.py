@@ -127,9 +127,12 @@ def routes(
         """
         if (position := min_position(at_least)) is not None:
             await progress.written(position)
-        found = await permissions.snapshot(caller_of(request).actor.id)
+        caller = caller_of(request)
+        found = await permissions.snapshot(caller.actor.id)
         if found is None:
             raise NotFound
+        if caller.sub is not None:
+            found = msgspec.structs.replace(found, sub=caller.sub)
         same = answers.encode(msgspec.structs.replace(found, position=0))
         return answers.record(
             answers.encode(found), found.version, found.position, if_none_match, identity=same

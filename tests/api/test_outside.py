@@ -65,6 +65,8 @@ async def test_the_first_token_makes_the_user_and_a_session_like_any_other(offic
     assert [(each["issuer"], each["sub"]) for each in body["identities"]] == [(idp.url, sub)]
     sessions = (await office.stranger.get("/auth/sessions", headers=bearer(token))).json()["data"]
     assert len(sessions) == 1
+    snapshot = await office.stranger.get("/me/permissions/snapshot", headers=bearer(token))
+    assert snapshot.json()["sub"] == sub, "as the provider calls him, like the snapshot other systems ask for"
     async with office.nothing_stored():
         assert (await me(office, token)).json()["id"] == body["id"]
 
