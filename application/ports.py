@@ -143,6 +143,10 @@ class Claims(Protocol):
         """The streams that own a claim whose value begins so; `prefix` ends with a colon."""
         ...
 
+    async def last(self, kind: str, prefix: str) -> str | None:
+        """The greatest claimed value that begins so, as of now; `prefix` ends with a colon."""
+        ...
+
 
 class Callers(Protocol):
     async def caller(self, caller: Caller) -> Caller:

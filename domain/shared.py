@@ -164,6 +164,13 @@ class Claim(Struct, frozen=True, kw_only=True, tag=True):
     personal: bool = False
 
 
+class ClaimAdded(Struct, frozen=True, kw_only=True, tag=True):
+    """The stream has this claim, too, besides those of its kind, and for ever; another owner refuses the command."""
+
+    kind: str
+    value: str
+
+
 class Principal(Struct, frozen=True, kw_only=True, tag=True, omit_defaults=True):
     """The stream is a user who may act so; UNSET stays. Every change makes cached access of his sessions stale."""
 
@@ -240,6 +247,7 @@ class Responsible(Struct, frozen=True, kw_only=True, tag=True):
 
 Guard = (
     Claim
+    | ClaimAdded
     | Principal
     | SessionOpened
     | SessionProved

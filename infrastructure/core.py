@@ -97,6 +97,7 @@ def core_tasks(core: Core) -> dict[str, Run]:
         "positions": core.positions.run,
         "receipts": core.receipts.run,
         "claims": core.claims.run,
+        "last claims": core.claims.run_last,
         "callers": core.callers.run,
         "neighbours": core.neighbours.run,
     }

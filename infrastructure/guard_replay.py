@@ -9,6 +9,7 @@ from msgspec import UNSET
 
 from domain.shared import (
     Claim,
+    ClaimAdded,
     Client,
     Event,
     Guard,
@@ -116,6 +117,10 @@ class Replay:
         match guard:
             case Claim():
                 self._claim(stream, guard.kind, {self._guards.value(guard, v) for v in guard.values})
+            case ClaimAdded():
+                self._claim(
+                    stream, guard.kind, self._claimed.get((stream, guard.kind), set()) | {guard.value}
+                )
             case Principal():
                 before = self.principals.get((stream,), Acting())
                 given: dict[str, Any] = {name: getattr(guard, name) for name in Acting._fields}

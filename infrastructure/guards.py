@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from domain.shared import (
     Claim,
+    ClaimAdded,
     Client,
     Event,
     Guard,
@@ -52,6 +53,7 @@ class Guards:
     def changes(self, stream_id: UUID, events: Iterable[Event], *, first: bool) -> Changes:
         """`first`: the stream is new and has nothing to release. Of one command's words on a thing the last counts."""
         claims: dict[str, Claim] = {}
+        added: list[tuple[str, str]] = []
         principal: Row = {}
         client: Row = {}
         rows: list[tuple[str, Row]] = []
@@ -59,6 +61,8 @@ class Guards:
             match guard:
                 case Claim():
                     claims[guard.kind] = guard
+                case ClaimAdded():
+                    added.append((guard.kind, guard.value))
                 case Principal():
                     principal |= _plain(guard)
                 case Client():
@@ -72,7 +76,8 @@ class Guards:
         taken = {kind: [self.value(claim, v) for v in claim.values] for kind, claim in claims.items()}
         if not first:
             rows += [("released", {"kind": kind, "kept": values}) for kind, values in taken.items()]
-        return Changes(claims=tuple((k, v) for k, values in taken.items() for v in values), rows=tuple(rows))
+        claimed = [(kind, value) for kind, values in taken.items() for value in values]
+        return Changes(claims=(*claimed, *added), rows=tuple(rows))
 
     def value(self, claim: Claim, value: str) -> str:
         return self._blind(claim.kind, value) if claim.personal else value
@@ -95,7 +100,7 @@ def row(guard: Guard) -> tuple[str, Row]:
             return "rights_gone", {}
         case Responsible():
             return "responsibles", _plain(guard)
-        case Claim() | Principal() | Client():
+        case Claim() | ClaimAdded() | Principal() | Client():
             raise AssertionError("folded by Guards.changes")
         case _:
             assert_never(guard)

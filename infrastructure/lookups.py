@@ -61,7 +61,8 @@ class ClaimLookup:
     def __init__(self, url: str, blind: Blind) -> None:
         self._url, self._blind = url, blind
         self._read = GroupRead(url, _owners, name="chancery claims")
-        self.run = self._read.run
+        self._last = GroupRead(url, _lasts, name="chancery last claims")
+        self.run, self.run_last = self._read.run, self._last.run
 
     async def owner(self, kind: str, value: str, *, personal: bool = False) -> UUID | None:
         return await self._read((kind, self._blind(kind, value) if personal else value))
@@ -74,6 +75,9 @@ class ClaimLookup:
                 (kind, prefix, prefix.removesuffix(":") + ";"),
             )
             return [owner for (owner,) in await cursor.fetchall()]
+
+    async def last(self, kind: str, prefix: str) -> str | None:
+        return await self._last((kind, prefix))
 
 
 class AccountLookup:
@@ -107,6 +111,19 @@ async def _owners(
         prepare=True,
     )
     return {(kind, value): owner for kind, value, owner in await cursor.fetchall()}
+
+
+async def _lasts(
+    connection: AsyncConnection[Any], asked: list[tuple[str, str]]
+) -> dict[tuple[str, str], str]:
+    cursor = await connection.execute(
+        "select a.kind, a.prefix, k.value from unnest(%s::text[], %s::text[]) as a(kind, prefix), lateral"
+        " (select value from claims where kind = a.kind and value >= a.prefix and value < rtrim(a.prefix, ':') || ';'"
+        "  order by value desc limit 1) k",
+        ([kind for kind, _ in asked], [prefix for _, prefix in asked]),
+        prepare=True,
+    )
+    return {(kind, prefix): value for kind, prefix, value in await cursor.fetchall()}
 
 
 async def _accounts(connection: AsyncConnection[Any], ids: list[UUID]) -> dict[UUID, Account]:
