@@ -12,7 +12,9 @@ import rich_click as click
 from cli.companies import CLERKS, be_busy, change, lists, refuse, register
 from cli.evidence import prove, rebuild, tamper
 from cli.people import give_powers, send_message, sign_contract
+from cli.programs import ask_as_programs
 from cli.running import NotReady, Stack, stack_of_ones_own
+from cli.sessions import block, steal
 from cli.story import Broken, Story, wide_console
 
 
@@ -39,8 +41,11 @@ def play(stack: Stack) -> None:
         ref = change(story, ids)
         lists(story)
         claire, marc, eve = give_powers(story)
-        sign_contract(story, ref, claire, marc, eve)
+        signed = sign_contract(story, ref, claire, marc, eve)
         send_message(story, claire, marc, eve)
+        ask_as_programs(story, marc, signed)
+        steal(story, claire)
+        block(story, eve)
         be_busy(story, ids)
         key = prove(story, ref)
         rebuild(story)

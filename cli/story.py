@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable
 from threading import Lock
 from time import monotonic, sleep
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
 from rich.console import Console
@@ -19,6 +19,9 @@ WIDE = 120
 """Columns where nobody has a terminal."""
 PATIENCE = 30.0
 """Seconds a 503 is asked again, as its Retry-After says."""
+SOON = 20.0
+"""Seconds that what happens by itself may take."""
+T = TypeVar("T")
 
 
 class Broken(Exception):
@@ -84,6 +87,15 @@ class Story:
         """A read that has seen everything this story has written."""
         headers = {"X-Min-Position": str(self.position)}
         return self.call("GET", path, 200, params=parameters, headers=headers).json()
+
+    def soon(self, look: Callable[[], T | None], what: str) -> T:
+        """What happens by itself: the first thing seen. Raises Broken when it never is."""
+        deadline = monotonic() + SOON
+        while (seen := look()) is None:
+            if monotonic() > deadline:
+                raise Broken(f"within {SOON:.0f} s not so: {what}")
+            sleep(0.05)
+        return seen
 
     def tool(self, *words: str, expected: int = 0, **environ: str) -> list[str]:
         """Another `chancery` command, run as a person would; its lines. Raises Broken."""
