@@ -9,6 +9,7 @@ from api.commands import department as department_commands
 from api.commands import document as document_commands
 from api.commands import file as file_commands
 from api.commands import grant as grant_commands
+from api.commands import imports as import_commands
 from api.commands import lookup as lookup_commands
 from api.commands import me as me_commands
 from api.commands import message as message_commands
@@ -35,6 +36,7 @@ def commands(system: System, refs: Refs) -> list[Router]:
         lookup_commands.routes(system.prefill),
         user_commands.routes(system.users, system.password_changes),
         grant_commands.routes(system.grants),
+        import_commands.routes(system.imports),
         permission_commands.routes(system.modules),
     ]
 

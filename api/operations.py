@@ -108,7 +108,7 @@ def common_headers(one: Operation, members: Container[str]) -> tuple[list[str], 
         given.append("Link")
     if not one.is_read and "position" in members:
         given += ["ETag", "X-Event-Position"]
-        if one.handler.status_code == 201:
+        if one.handler.status_code in (201, 202):
             given.append("Location")
     if "IdempotencyKey" in asked:
         given.append("Idempotent-Replayed")

@@ -12,8 +12,10 @@ from api.queries import contact as contact_queries
 from api.queries import contract as contract_queries
 from api.queries import department as department_queries
 from api.queries import document as document_queries
+from api.queries import event as event_queries
 from api.queries import file as file_queries
 from api.queries import grant as grant_queries
+from api.queries import imports as import_queries
 from api.queries import lookup as lookup_queries
 from api.queries import message as message_queries
 from api.queries import organisation as organisation_queries
@@ -22,9 +24,11 @@ from api.queries import reference as reference_queries
 from api.queries import resource as resource_queries
 from api.queries import session as session_queries
 from api.queries import user as user_queries
+from api.queries.event_sight import EventSight
 from api.queries.past import Past
 from api.queries.records import Records, Sight
 from api.refs import Refs
+from api.streams import Streams
 from infrastructure.bootstrap import System, clock
 from projections.api_client import API_CLIENTS
 from projections.contact import CONTACTS
@@ -32,6 +36,7 @@ from projections.contract import CONTRACTS
 from projections.department import DEPARTMENTS
 from projections.document import DOCUMENTS
 from projections.grant import GRANTS
+from projections.imports import IMPORTS
 from projections.message import MESSAGES
 from projections.organisation import ORGANISATIONS
 from projections.projection import Fold
@@ -39,7 +44,7 @@ from projections.resource import RESOURCES
 from projections.user import USERS
 
 
-def queries(system: System, pages: Lists, refs: Refs) -> list[Router]:
+def queries(system: System, pages: Lists, refs: Refs, streams: Streams) -> list[Router]:
     """What signed-in people and API clients may look up."""
     api_clients = api_client_queries.WithUse(system.records[API_CLIENTS.name], system.known_clients)
     return [
@@ -87,6 +92,14 @@ def queries(system: System, pages: Lists, refs: Refs) -> list[Router]:
         ),
         user_queries.routes(_records(system, USERS, user_queries.UserSight(clock)), pages, clock),
         grant_queries.routes(_records(system, GRANTS, grant_queries.GrantSight(clock)), pages, clock),
+        import_queries.routes(
+            system.records[IMPORTS.name],
+            system,
+            Past(system, IMPORTS),
+            system.import_progress,
+            pages,
+            clock,
+        ),
         access_queries.routes(system.evaluations, system.standings, system.outside.people, system, clock),
         permission_queries.routes(
             system.permissions, system.rights, system, system.records[USERS.name], system.pool, clock
@@ -97,6 +110,7 @@ def queries(system: System, pages: Lists, refs: Refs) -> list[Router]:
         ),
         lookup_queries.routes(system.registers.lookups, system, clock),
         audit_queries.routes(system, pages, clock),
+        _events(system, streams),
     ]
 
 
@@ -113,6 +127,14 @@ def own_queries(system: System, pages: Lists) -> list[Router]:
         ),
         session_queries.routes(pages, system.accounts),
     ]
+
+
+def _events(system: System, streams: Streams) -> Router:
+    sight = EventSight(system.records, system, clock)
+    follower = event_queries.Follower(
+        system.log, system.positions, sight, system.callers.caller, lambda: system.failed
+    )
+    return event_queries.routes(follower, sight, system, streams)
 
 
 def _records(system: System, fold: Fold[Any], sight: Sight) -> Records:

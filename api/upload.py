@@ -1,6 +1,6 @@
 """A file in a multipart form (RFC 7578), taken from the request as it arrives: never the whole of it is in memory."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,19 +22,19 @@ from api.shape import unknown
 from domain.file.content import ATTACHMENT, PURPOSES, clean_name
 from domain.shared import FieldError
 
-PARTS = ("file", "purpose")
 AROUND = 1 << 16
 """Bytes that a form may take besides its file."""
-LONGEST_TEXT = 64
+LONGEST_TEXT = 1 << 14
 
 
 class Form:
-    """Implements application.file.Sent: the parts of one request, in whatever order they come.
+    """One file and the texts beside it, in whatever order they come.
 
-    Iterating raises BodyMalformed, BodyInvalid, ClientGone.
+    `texts`: the names of those that may stand there, each with what it may say, where that is a choice. Iterating gives
+    the file's content and raises BodyMalformed, BodyInvalid, ClientGone.
     """
 
-    def __init__(self, request: Request[Any, Any, Any]) -> None:
+    def __init__(self, request: Request[Any, Any, Any], texts: Mapping[str, Sequence[str] | None]) -> None:
         """Raises MediaTypeUnsupported, BodyMalformed."""
         headers: dict[bytes, bytes] = request.scope["h"]  # type: ignore[typeddict-item]
         kind, options = parse_options_header(headers.get(b"content-type", b"").decode("latin-1"))
@@ -46,15 +46,18 @@ class Form:
         self.at_least = max(0, int(length) - AROUND) if length.isdigit() else 0
         self.name = "file"
         self.declared: str | None = None
-        self.purpose: str | None = None
-        self._request, self._boundary = request, options["boundary"]
+        self.texts: dict[str, str] = {}
+        self._may_say, self._request, self._boundary = texts, request, options["boundary"]
         self._seen: list[str] = []
         self._text = b""
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         try:
             parser = PushMultipartParser(
-                self._boundary, max_segment_count=4, max_header_size=4096, max_header_count=8
+                self._boundary,
+                max_segment_count=len(self._may_say) + 3,
+                max_header_size=4096,
+                max_header_count=8,
             )
             async for chunk in self._chunks():
                 for part in parser.parse(chunk):
@@ -65,7 +68,7 @@ class Form:
                     elif self._seen[-1] == "file":
                         yield bytes(part)
                     else:
-                        self._text += part[: LONGEST_TEXT + 1]
+                        self._text += part[: LONGEST_TEXT + 1 - len(self._text)]
             parser.close()
         except MultipartError as error:
             raise BodyMalformed(f"The form is broken or cut off: {error}.") from None
@@ -84,20 +87,38 @@ class Form:
 
     def _begin(self, part: MultipartSegment) -> None:
         name = part.name or ""
-        if name not in PARTS:
-            raise _invalid(name, "unknown_field", unknown("part", name, PARTS))
+        parts = ("file", *self._may_say)
+        if name not in parts:
+            raise _invalid(name, "unknown_field", unknown("part", name, parts))
         if name in self._seen:
             raise _invalid(name, "repeated", "This part stands twice.")
         self._seen.append(name)
+        self._text = b""
         if name == "file":
             self.name, self.declared = clean_name(part.filename), part.content_type
 
     def _end(self) -> None:
-        if self._seen[-1] == "purpose":
-            purpose = self._text.decode(errors="replace").strip()
-            if purpose not in PURPOSES:
-                raise _invalid("purpose", "not_one_of", f"This is one of {', '.join(PURPOSES)}.")
-            self.purpose = purpose
+        name = self._seen[-1]
+        if name == "file":
+            return
+        text, choices = self._text.decode(errors="replace").strip(), self._may_say[name]
+        if choices is not None and text not in choices:
+            raise _invalid(name, "not_one_of", f"This is one of {', '.join(choices)}.")
+        if len(self._text) > LONGEST_TEXT:
+            raise _invalid(name, "too_long", f"This part has at most {LONGEST_TEXT} bytes.")
+        self.texts[name] = text
+
+
+class Upload(Form):
+    """Implements application.file_content.Sent."""
+
+    def __init__(self, request: Request[Any, Any, Any]) -> None:
+        """Raises MediaTypeUnsupported, BodyMalformed."""
+        super().__init__(request, {"purpose": PURPOSES})
+
+    @property
+    def purpose(self) -> str | None:
+        return self.texts.get("purpose")
 
 
 def _invalid(part: str, code: str, detail: str) -> BodyInvalid:
@@ -113,9 +134,13 @@ class FormOperation(Operation):
             "file": Schema(type=OpenAPIType.STRING, format=OpenAPIFormat.BINARY),
             "purpose": Schema(type=OpenAPIType.STRING, enum=list(PURPOSES), default=ATTACHMENT),
         }
-        schema = Schema(
-            type=OpenAPIType.OBJECT, properties=parts, required=["file"], additional_properties=False
-        )
-        example = {"file": "%PDF-1.7 ...", "purpose": ATTACHMENT}
-        content = {"multipart/form-data": OpenAPIMediaType(schema=schema, example=example)}
-        self.request_body = RequestBody(content=content, required=True)
+        self.request_body = form(parts, ["file"], {"file": "%PDF-1.7 ...", "purpose": ATTACHMENT})
+
+
+def form(parts: Mapping[str, Reference | Schema], required: list[str], example: Any) -> RequestBody:
+    """A form as OpenAPI describes it."""
+    schema = Schema(
+        type=OpenAPIType.OBJECT, properties=dict(parts), required=required, additional_properties=False
+    )
+    media_type = OpenAPIMediaType(schema=schema, example=example)
+    return RequestBody(content={"multipart/form-data": media_type}, required=True)

@@ -9,6 +9,7 @@ from uuid import UUID
 from domain.shared import Event, Recorded
 from infrastructure.core import Core, clock, core_of, core_tasks
 from infrastructure.identity import Identity, close_identity, identity_of, identity_tasks, new_password
+from infrastructure.importing import Importing, importing_of, importing_tasks
 from infrastructure.lookups import Records
 from infrastructure.office import Office, close_office, office_of
 from infrastructure.settings import Settings
@@ -19,7 +20,7 @@ __all__ = ["System", "clock", "new_password", "running"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class System(Core, Identity, Office):
+class System(Core, Identity, Office, Importing):
     """All of it, by name. `failed` names background tasks that died: nothing goes on half-alive."""
 
     records: dict[str, Records]
@@ -49,15 +50,17 @@ async def running(
     core = await core_of(settings, name=name, wakes=wakes)
     office = office_of(core)
     identity = identity_of(core, office.files)
+    importing = importing_of(core, office.objects)
     records = {
         name: Records(core.url, name)
         for name, projection in discover().items()
         if isinstance(projection, Fold)
     }
-    system = System(**vars(core), **vars(identity), **vars(office), records=records)
+    system = System(**vars(core), **vars(identity), **vars(office), **vars(importing), records=records)
     tasks = {
         **core_tasks(core),
         **identity_tasks(identity),
+        **importing_tasks(importing),
         **{f"read {name}": read.run for name, read in records.items()},
     }
     async with core.nats:

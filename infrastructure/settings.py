@@ -59,6 +59,9 @@ class Settings(Servers, frozen=True, kw_only=True):
     image_limit: Annotated[
         int, Meta(ge=1, le=5_000_000_000, description="bytes of an avatar or a notice's image")
     ] = 5 << 20
+    import_limit: Annotated[int, Meta(ge=1, le=5_000_000_000, description="bytes of a file to import")] = (
+        1 << 30
+    )
     admin_email: Annotated[str, Meta(description="login of the first admin")] = "admin@chancery.local"
     admin_password: Annotated[Secret, Meta(description="password of the first admin")] = ""
     password_min_length: Annotated[

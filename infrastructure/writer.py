@@ -50,7 +50,7 @@ class Writer:
     def __init__(
         self, url: str, *, bell: Callable[[int], None] = lambda _: None, rests: bool = False
     ) -> None:
-        self._url, self._bell, self._rests = url, bell, rests
+        self._url, self.bell, self._rests = url, bell, rests
         self._queue: deque[_Waiting] = deque()
         self._wake: asyncio.Future[None] | None = None
         self._connection: AsyncConnection[Any] | None = None
@@ -165,7 +165,7 @@ class Writer:
                 judged = Judged(ACCEPTED, stored[waiting.item.event_ids[-1]], at)
             _settle(waiting.future, judged)
         if position > head:
-            self._bell(position)
+            self.bell(position)
 
     async def _singly(self, batch: list[_Waiting], problem: psycopg.Error) -> None:
         """The database refused what was judged acceptable: whose fault it is shows when each goes alone."""

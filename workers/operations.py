@@ -11,10 +11,16 @@ from uuid import UUID
 from application.file import FileAlreadyBound
 from application.grant import AT_A_TIME
 from application.provider import ProviderUnavailable
+from domain.imports.events import POSTAL_INDEX
 from infrastructure.bootstrap import System, clock
 from infrastructure.operations import MOST_ATTEMPTS, Operations, Taken
+from workers import imports
+from workers.import_postal_index import PostalIndexImport
 
 Work = Callable[[System, Taken], Coroutine[Any, Any, None]]
+APPLIERS: dict[str, imports.Applier] = {
+    POSTAL_INDEX: PostalIndexImport(),
+}
 
 
 async def file_recheck(system: System, taken: Taken) -> None:
@@ -36,6 +42,28 @@ async def grant_lapse(system: System, _taken: Taken) -> None:
     """The log is told which grants have run out."""
     while await system.grants.lapse(clock()) == AT_A_TIME:
         pass
+
+
+async def import_read(system: System, taken: Taken) -> None:
+    """`about`: import_id. Its file is read for the preview."""
+    import_id = UUID(taken.about["import_id"])
+    await imports.read(system, import_id, APPLIERS, last=taken.attempt >= MOST_ATTEMPTS)
+
+
+async def import_apply(system: System, taken: Taken) -> None:
+    """`about`: import_id. Its rows are written, on from where an earlier attempt came to."""
+    import_id = UUID(taken.about["import_id"])
+    await imports.apply(system, import_id, APPLIERS, last=taken.attempt >= MOST_ATTEMPTS)
+
+
+async def import_clear(system: System, taken: Taken) -> None:
+    """`about`: import_id. It is over: nobody needs its file any more."""
+    await imports.clear(system, UUID(taken.about["import_id"]))
+
+
+async def import_expire(system: System, _taken: Taken) -> None:
+    """Previews that nobody applied, and what was kept to be looked at of imports long past."""
+    await imports.expire(system)
 
 
 async def user_tell_provider(system: System, taken: Taken) -> None:

@@ -13,7 +13,7 @@ from api.fields import Body, Nothing, Title
 from api.openapi import problems
 from api.reader import BodyInvalid, BodyMalformed
 from api.refs import Ref, id_of
-from api.upload import Form, FormOperation
+from api.upload import FormOperation, Upload
 from application.file import FileNotSent, Files
 from application.file_content import FileEmpty, FileSizeDisagrees
 from domain.file.aggregate import FileUnknown
@@ -66,7 +66,7 @@ def routes(files: Files) -> Router:
         """Upload a file as `multipart/form-data`. Its type is told from its bytes; one that lies is refused."""
         context(request, None, None, idempotency_key)  # a wrong header is told before the body is read
         said = await files.upload(
-            Form(request),
+            Upload(request),
             lambda facts: context(request, facts, None, idempotency_key, dry_run=dry_run),
             dry_run=dry_run,
         )
