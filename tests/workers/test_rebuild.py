@@ -51,7 +51,7 @@ async def test_a_real_read_model_is_equal_when_built_again(flow, dsn, projection
     second = await rebuild(dsn, flow.log, projection)
     assert first.comparison.equal
     assert second.comparison.equal
-    assert all(rows.count for rows in second.comparison.built)
+    assert any(rows.count for rows in second.comparison.built)
 
 
 async def test_indexes_are_those_of_a_table_that_was_never_rebuilt(flow, dsn):
