@@ -1,0 +1,210 @@
+"""The how-tos of powers, block by block, as their readers paste them: against one Chancery with a real provider."""
+
+import json
+import re
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+import httpx
+import pytest
+from anyio.from_thread import start_blocking_portal
+
+from infrastructure.embedded.children import wait_until
+from infrastructure.settings import load
+from tests import egrul, servers, whole
+from tests.issuer import ADMIN_TOKEN, PATH, provider
+
+PAGES = Path(__file__).parents[2] / "docs" / "how-to"
+SECRET = "the secret of all our services"
+NETWORK = "10.20.0.7"
+"""Where the system of `connect-a-system.md` asks from, says the proxy that we are."""
+CURL = f'curl() {{ command curl -sS --fail-with-body -H "X-Forwarded-For: {NETWORK}" "$@"; echo; }}'
+
+
+def blocks(page: str) -> list[str]:
+    return re.findall(r"```sh\n(.*?)```", (PAGES / page).read_text(), re.DOTALL)
+
+
+SETTINGS = blocks("accept-an-identity-provider.md")
+ONE_ISSUER, ISSUERS, BACK_ENDS, AT_THE_PROVIDER = SETTINGS
+
+
+def shell(script: str, **variables: str) -> str:
+    """What it printed; it must end well."""
+    done = subprocess.run(
+        ["bash"],
+        input="set -eu\n" + script,
+        env=whole.ENVIRONMENT | variables,
+        capture_output=True,
+        text=True,
+        timeout=whole.END,
+        check=False,
+    )
+    assert done.returncode == 0, script + done.stdout + done.stderr
+    return done.stdout
+
+
+def settings_of(lines: str, url: str, token_file: str = "") -> dict[str, str]:
+    """What a block sets, with the provider of this test in the place of the page's."""
+    said = lines.replace("https://idp.example", url).replace("/run/secrets/idp", token_file)
+    told = shell(f"set -a\n{said}\nenv")
+    return dict(line.split("=", 1) for line in told.splitlines() if line.startswith("CHANCERY_"))
+
+
+@pytest.fixture(scope="module")
+def idp():
+    with start_blocking_portal() as portal, portal.wrap_async_context_manager(provider()) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def chancery(idp):
+    folder = servers.place("how-to")
+    folder.mkdir(mode=0o711)
+    token = folder / "idp"
+    token.write_text(ADMIN_TOKEN)
+    outside = settings_of(ISSUERS, idp.admin_url) | settings_of(AT_THE_PROVIDER, idp.admin_url, str(token))
+    with whole.up(
+        folder, CHANCERY_INTERNAL_SECRET=SECRET, CHANCERY_TRUSTED_PROXIES="127.0.0.1/32", **outside
+    ) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def admin(chancery):
+    with chancery.signed_in() as client:
+        yield client
+
+
+@pytest.fixture
+def paste(chancery):
+    """Blocks, as typed one after the other; the JSON that each curl printed."""
+
+    def run(*scripts: str, **variables: str) -> list:
+        tools = f"PATH={Path(sys.executable).parent}:$PATH\n{CURL}\n"
+        told = shell(tools + "".join(scripts), CHANCERY=chancery.url, **variables)
+        return [json.loads(line) for line in told.splitlines() if line.startswith("{")]
+
+    return run
+
+
+def token_of(client: httpx.Client) -> str:
+    return client.headers["Authorization"].removeprefix("Bearer ")
+
+
+def made(admin: httpx.Client, path: str, **body) -> dict:
+    answer = admin.post(path, json=body)
+    assert answer.status_code in (200, 201), answer.text
+    return answer.json()
+
+
+def test_another_system_is_connected(paste, admin):
+    prepared, register, grant, ask, another_key, imported = blocks("connect-a-system.md")
+    token = token_of(admin)
+    (client,) = paste(prepared, register, TOKEN=token)
+    known = {
+        "TOKEN": token,
+        "CLIENT_ID": client["id"],
+        "CLIENT_KEY": client["client_key"],
+        "API_KEY": client["api_key"],
+    }
+    (given,) = paste(prepared, grant, **known)
+    assert given["version"] == 1
+    listed, snapshot = paste(prepared, ask, **known)
+    assert "data" in listed
+    assert [each["action"] for each in snapshot["permissions"]] == ["view"]
+    (key,) = paste(prepared, another_key, **known)
+    assert key["api_key"] not in (None, client["api_key"])
+    for each in (known["API_KEY"], key["api_key"]):
+        assert len(paste(prepared, ask, **{**known, "API_KEY": each})) == 2
+    (brought,) = paste(prepared, imported, **known)
+    assert (brought["client_key"], "api_key" in brought) == ("mkt-backend", False)
+
+
+def test_who_may_is_asked(paste, admin):
+    prepared, on_that_day, who_can, changes = blocks("ask-who-may.md")
+    user = made(admin, "/users", email="ann@example.org", first_name="Ann", last_name="Lee")
+    company = made(admin, "/organisations", full_name="A customer")
+    contract = made(
+        admin,
+        "/contracts",
+        kind="sale",
+        organisation_id=company["id"],
+        title="Lighting",
+        amount={"amount": "10.00", "currency": "EUR"},
+    )
+    right = {"scope_type": "global", "scope_id": "*", "module": "contract", "action": "sign"}
+    view = right | {"action": "view"}
+    for each in (view, right):
+        grant = made(admin, "/grants", subject={"type": "user", "id": user["id"]}, **each)
+    moment = datetime.now(UTC).isoformat()
+    made(admin, f"/grants/{grant['id']}/revoke", reason="She left.")
+    known = {
+        "AUTH": f"Authorization: {admin.headers['Authorization']}",
+        "SHE": user["id"],
+        "CONTRACT": contract["id"],
+        "N": str(grant["position"] - 1),
+    }
+    (then,) = paste(prepared, on_that_day.replace("2026-03-01T12:00:00Z", moment), **known)
+    assert (then["decision"], then["context"]["grant"]) == (True, grant["id"])
+    assert then["context"]["explain"]["grant"]["given_by"]["kind"] == "user"
+    (now,) = paste(prepared, re.sub(r'\\"as_of\\": .*?, ', "", on_that_day), **known)
+    assert (now["decision"], now["context"]["reason"]) == (False, "revoked")
+    (able,) = paste(prepared, who_can, **known)
+    assert "results" in able
+    following = {"after": known["N"]}, {"X-Min-Position": str(grant["position"])}
+    admin.get("/permissions/changes", params=following[0], headers=following[1]).raise_for_status()
+    (fed,) = paste(prepared, changes, **known)
+    assert fed["data"][0]["added"][0]["action"] == "sign"
+
+
+def test_an_identity_provider_is_accepted(paste, admin, chancery, idp, tmp_path):
+    token_file = tmp_path / "idp"
+    token_file.write_text(ADMIN_TOKEN)
+    alone = settings_of(ONE_ISSUER, idp.admin_url)
+    assert load(environ=alone | {"CHANCERY_DATA_DIR": str(tmp_path)}).oidc_issuers[0] == idp.url
+    assert idp.url.endswith(PATH)
+    with chancery.client() as stranger:
+        theirs = {"Authorization": f"Bearer {idp.token('a3f1')}"}
+        person = stranger.get("/me", headers=theirs)
+    assert person.status_code == 200, person.text
+    assert person.json()["identities"][0]["issuer"] == idp.url
+
+    module = {"module": "campaign", "actions": ["view"], "scope_types": ["site"]}
+    made(admin, "/permissions/catalogue", **module)
+    system = made(admin, "/api-clients", name="Portal")
+    known = {"SECRET": SECRET, "CLIENT": system["client_key"], "KEY": system["api_key"]}
+    upserted, snapshot, granted = paste(BACK_ENDS, **known)
+    assert upserted["sub"] == snapshot["sub"] == "a3f1"
+    assert granted["result"] == "granted"
+    _, snapshot, again = paste(BACK_ENDS, **known)
+    assert again["permission_id"] == granted["permission_id"]
+    assert "campaign" in {each["module"] for each in snapshot["permissions"]}
+
+
+def test_the_register_is_looked_up_in_our_own_copy(paste, admin, chancery, tmp_path):
+    (load_files,) = blocks("look-ups.md")
+    for day, name in (("2024-01-01", "АО РОМАШКА"), ("2024-01-15", "АО ЛЮТИК")):
+        folder = tmp_path / day
+        folder.mkdir()
+        (folder / "a.xml").write_bytes(egrul.register(egrul.entity(name=name), day=day))
+    script = load_files.replace("/data/egrul", str(tmp_path))
+    paste(script, CHANCERY_DATA_DIR=str(chancery.data_dir))
+    (found,) = admin.get("/lookups/egrul", params={"q": "лютик"}).raise_for_status().json()["data"]
+    assert found["full_name"] == "АО ЛЮТИК"
+    receipt = made(admin, "/organisations/from-lookup", source="egrul", ref=found["ref"])
+    assert receipt["version"] == 1
+
+
+def test_the_keys_are_rotated(paste, chancery):
+    """Last: a key that is thrown out takes the access tokens with it that it signed."""
+    (commands,) = blocks("rotate-keys.md")
+    with chancery.signed_in() as admin:
+        (key,) = httpx.get(f"{chancery.url}/.well-known/jwks.json").json()["keys"]
+        paste(commands.replace("<kid>", key["kid"]), CHANCERY_DATA_DIR=str(chancery.data_dir))
+        assert wait_until(lambda: admin.get("/me").status_code == 401, whole.END)
+    with chancery.signed_in() as again:
+        past = again.get("/audit/entries", params={"filter": "topic:signing_key"}).raise_for_status()
+    assert "signing_key.compromised.v1" in {each["topic"] for each in past.json()["data"]}
