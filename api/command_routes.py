@@ -7,6 +7,7 @@ from api.commands import contact as contact_commands
 from api.commands import contract as contract_commands
 from api.commands import department as department_commands
 from api.commands import document as document_commands
+from api.commands import export as export_commands
 from api.commands import file as file_commands
 from api.commands import grant as grant_commands
 from api.commands import imports as import_commands
@@ -29,6 +30,7 @@ def commands(system: System, refs: Refs) -> list[Router]:
         *contact_commands.routes(system.contacts),
         contract_commands.routes(system.contracts, refs),
         *document_commands.routes(system.documents, system.document_types),
+        export_commands.routes(system.exports),
         file_commands.routes(system.files),
         department_commands.routes(system.departments, refs),
         organisation_commands.routes(system.organisations),

@@ -1,10 +1,7 @@
 """Lists over HTTP: the parameters each takes, the records a caller may view, and a page as the answer."""
 
-import re
 from collections.abc import Awaitable, Callable, Mapping
-from datetime import datetime
 from typing import Annotated, Any
-from uuid import UUID
 
 from litestar import Request
 from litestar.di import NamedDependency, Provide
@@ -17,13 +14,10 @@ from api.answers import Answer
 from api.conditions import min_position
 from api.errors import Refusal, refusal
 from api.problems import Problem
-from application.access import ANYTHING, Caller, in_force, may
 from domain.shared import FieldError
 from projections import lists
-from projections.conditions import Condition, ListRefused, some, where
+from projections.conditions import Condition, ListRefused
 from projections.lists import LARGEST_PAGE, PAGE_SIZE, Listing, ListQuery
-
-_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 LIST_PROBLEMS: Mapping[type[ListRefused], type[Problem]] = {
     refused: type(
@@ -79,30 +73,6 @@ def list_query(
 LIST_PARAMETERS: Mapping[str, Provide] = {"wanted": Provide(list_query, sync_to_thread=False)}
 """`@get("/", dependencies=LIST_PARAMETERS)`, and the handler takes `wanted: Wanted`."""
 Wanted = NamedDependency[ListQuery]
-
-
-def visible(caller: Caller, right: str, now: datetime, by: Mapping[str, str]) -> Condition | None:
-    """The records on which `may` gives the caller a right; None: all of them.
-
-    `by` names the column that holds a scope's id: `{"organisation": "id", "own": "account_manager_id"}`, where `own`
-    is the responsible user. Raises nothing: who may see nothing gets an empty list.
-    """
-    if may(caller, right, ANYTHING, now) is not None:
-        return None
-    held = [each for each in caller.rights if f"{each.module}:{each.action}" == right and in_force(each, now)]
-    ways: list[Condition] = []
-    for scope_type, column in by.items():
-        scoped = {each.scope_id for each in held if each.scope_type == scope_type}
-        if scoped and scope_type == "own":
-            ways.append(where("{column} = %s", column, caller.actor.id))
-        elif scoped:
-            ways.append(where("{column} = any(%s::uuid[])", column, _records(scoped)))
-    return some(ways)
-
-
-def _records(scope_ids: set[str]) -> list[UUID]:
-    """A scope id that is no UUID names no record."""
-    return [UUID(each) for each in sorted(scope_ids) if _UUID.fullmatch(each)]
 
 
 class Lists:

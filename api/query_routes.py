@@ -13,6 +13,7 @@ from api.queries import contract as contract_queries
 from api.queries import department as department_queries
 from api.queries import document as document_queries
 from api.queries import event as event_queries
+from api.queries import export as export_queries
 from api.queries import file as file_queries
 from api.queries import grant as grant_queries
 from api.queries import imports as import_queries
@@ -35,6 +36,7 @@ from projections.contact import CONTACTS
 from projections.contract import CONTRACTS
 from projections.department import DEPARTMENTS
 from projections.document import DOCUMENTS
+from projections.export import EXPORTS
 from projections.grant import GRANTS
 from projections.imports import IMPORTS
 from projections.message import MESSAGES
@@ -70,6 +72,9 @@ def queries(system: System, pages: Lists, refs: Refs, streams: Streams) -> list[
             pages,
             system,
             clock,
+        ),
+        export_queries.routes(
+            system.records[EXPORTS.name], system, system.objects, system.exported_lists, pages, clock
         ),
         file_queries.routes(
             system.records["file"],

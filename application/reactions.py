@@ -11,6 +11,7 @@ from msgspec import UNSET, Struct
 
 from domain.contact.events import ContactChanged
 from domain.contract.events import ContractSigned
+from domain.export.events import ExportRequested
 from domain.file.events import FileReceived
 from domain.imports.events import ImportApplied, ImportApplyBegan, ImportCanceled, ImportFailed, ImportStarted
 from domain.organisation.events import OrganisationChanged
@@ -78,6 +79,10 @@ def _over(recorded: Recorded[ImportApplied | ImportCanceled | ImportFailed]) -> 
     return (Ask(kind="import.clear", about={"import_id": str(recorded.stream_id)}),)
 
 
+def _wanted(recorded: Recorded[ExportRequested]) -> tuple[Effect, ...]:
+    return (Ask(kind="export.run", about={"export_id": str(recorded.stream_id)}),)
+
+
 def _answered_for(recorded: Recorded[ContactChanged]) -> tuple[Effect, ...]:
     return () if recorded.event.responsible_id is UNSET else (Reassign(party_id=recorded.stream_id),)
 
@@ -96,6 +101,7 @@ REASSIGN_CONTRACTS_WHEN_CONTACT_CHANGED = Reaction(
 REASSIGN_CONTRACTS_WHEN_ORGANISATION_CHANGED = Reaction(
     name="reassign_contracts_when_organisation_changed", when=OrganisationChanged, then=_managed
 )
+RUN_EXPORT_WHEN_REQUESTED = Reaction(name="run_export_when_requested", when=ExportRequested, then=_wanted)
 READ_IMPORT_WHEN_STARTED = Reaction(name="read_import_when_started", when=ImportStarted, then=_started)
 APPLY_IMPORT_WHEN_APPLY_BEGAN = Reaction(
     name="apply_import_when_apply_began", when=ImportApplyBegan, then=_apply_began

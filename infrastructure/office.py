@@ -6,6 +6,7 @@ from application.contact import Contacts
 from application.contract import Contracts
 from application.document import Documents
 from application.document_type import DocumentTypes
+from application.export import Exports
 from application.file import Files
 from application.file_upkeep import FileUpkeep
 from application.message import Dialogs
@@ -19,6 +20,7 @@ from domain.file import content
 from infrastructure.core import Core, clock
 from infrastructure.embedded import s3
 from infrastructure.event_store import new_id
+from infrastructure.exported_lists import ExportedLists
 from infrastructure.object_store import ObjectStore
 from infrastructure.registers import Registers
 from infrastructure.sniff import Sniffer
@@ -43,6 +45,8 @@ class Office:
     postal_index: PostalIndex
     registers: Registers
     prefill: Prefill
+    exported_lists: ExportedLists
+    exports: Exports
 
 
 def office_of(core: Core) -> Office:
@@ -56,6 +60,7 @@ def office_of(core: Core) -> Office:
         content.NOTICE: settings.image_limit,
     }
     files = Files(execute, store, claims, objects, Sniffer, limits, new_id)
+    exported_lists = ExportedLists(clock)
     organisations, registers = Organisations(execute, claims, new_id), Registers(settings, pool, claims)
     return Office(
         files=files,
@@ -72,6 +77,8 @@ def office_of(core: Core) -> Office:
         postal_index=PostalIndex(execute),
         registers=registers,
         prefill=Prefill(execute, registers.lookups, organisations),
+        exported_lists=exported_lists,
+        exports=Exports(execute, store, core.callers, exported_lists, new_id),
     )
 
 

@@ -11,6 +11,7 @@ from psycopg import AsyncCursor
 
 from domain.postal_index.events import PostalCode, PostalIndexLoaded, code_id
 from domain.shared import Recorded, Stored
+from projections.audience import Audience
 from projections.columns import Column, ColumnType
 from projections.lists import Listing
 from projections.packing import a_uuid
@@ -107,4 +108,10 @@ def _view(
 
 
 ADDRESSES = PostalCodes()
-LISTING = Listing(name="address", view=Address, columns=COLUMNS, order_by="code")
+LISTING = Listing(
+    name="address",
+    view=Address,
+    columns=COLUMNS,
+    order_by="code",
+    audience=Audience(path="addresses"),
+)

@@ -1,10 +1,12 @@
 """API clients as administrators look them up: who they are, on what terms they ask, which keys they have."""
 
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 from operator import attrgetter
 from typing import assert_never
 from uuid import UUID
 
+import msgspec
 from msgspec import UNSET, Struct, structs
 
 from domain.api_client.events import (
@@ -17,6 +19,7 @@ from domain.api_client.events import (
     ApiKey,
 )
 from domain.shared import Recorded
+from projections.audience import Audience
 from projections.columns import Column, ColumnType
 from projections.lists import Listing
 from projections.projection import Fold, moved
@@ -48,6 +51,27 @@ class ApiClient(Struct, frozen=True, kw_only=True):
     def archived(self) -> bool:
         return False
 
+
+class UsedApiClient(ApiClient, frozen=True, kw_only=True):
+    """`last_used_at` is exact to the minute."""
+
+    last_used_at: datetime | None
+
+
+LastUsed = Callable[[Sequence[UUID]], Awaitable[Mapping[UUID, datetime]]]
+
+
+async def with_use(rows: Sequence[bytes], last_used: LastUsed) -> list[bytes]:
+    """The records, each with when the client asked last, which is no fact and so in no read model."""
+    found = [_decode(row) for row in rows]
+    used = await last_used([each.id for each in found])
+    return [
+        msgspec.json.encode(UsedApiClient(**structs.asdict(each), last_used_at=used.get(each.id)))
+        for each in found
+    ]
+
+
+_decode = msgspec.json.Decoder(ApiClient).decode
 
 COLUMNS = {
     "status": Column(
@@ -99,4 +123,9 @@ def fold(view: ApiClient | None, recorded: Recorded[ApiClientEvent]) -> ApiClien
 
 
 API_CLIENTS = Fold(name="api_client", version=1, view=ApiClient, columns=COLUMNS, fold=fold)
-LISTING = Listing(name="api_client", view=ApiClient, columns=COLUMNS)
+LISTING = Listing(
+    name="api_client",
+    view=UsedApiClient,
+    columns=COLUMNS,
+    audience=Audience(path="api-clients", right="api_client:view"),
+)

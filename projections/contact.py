@@ -10,6 +10,7 @@ from msgspec import UNSET, Struct
 
 from domain.contact.events import ContactAdded, ContactArchived, ContactChanged, ContactEvent
 from domain.shared import Recorded
+from projections.audience import Audience
 from projections.columns import Column, ColumnType
 from projections.lists import Listing
 from projections.projection import Fold, begun, moved
@@ -85,4 +86,13 @@ def fold(view: Contact | None, recorded: Recorded[ContactEvent]) -> Contact:
 
 
 CONTACTS = Fold(name="contact", version=1, view=Contact, columns=COLUMNS, fold=fold)
-LISTING = Listing(name="contact", view=Contact, columns=COLUMNS)
+LISTING = Listing(
+    name="contact",
+    view=Contact,
+    columns=COLUMNS,
+    audience=Audience(
+        path="contacts",
+        right="organisation:view",
+        by={"organisation": "organisation_id", "own": "responsible_id"},
+    ),
+)

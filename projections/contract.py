@@ -23,6 +23,7 @@ from domain.contract.events import (
 )
 from domain.money import Money, nothing_in
 from domain.shared import Recorded
+from projections.audience import Audience
 from projections.columns import Column, ColumnType
 from projections.lists import Listing
 from projections.projection import Fold, moved
@@ -196,5 +197,10 @@ LISTING = Listing(
     relation=sql.SQL(
         "(select c.*, array_remove(array[c.account_manager_id::text, u.staff_number], null) as commercial_id"
         ' from "read"."contract" c left join "read"."user" u on u.id = c.account_manager_id) as contracts'
+    ),
+    audience=Audience(
+        path="contracts",
+        right="contract:view",
+        by={"organisation": "organisation_id", "own": "account_manager_id"},
     ),
 )

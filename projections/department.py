@@ -15,6 +15,7 @@ from domain.department.events import (
     DepartmentEvent,
 )
 from domain.shared import Recorded
+from projections.audience import Audience
 from projections.columns import Column, ColumnType
 from projections.lists import Listing
 from projections.projection import Fold, begun, moved
@@ -72,4 +73,9 @@ def fold(view: Department | None, recorded: Recorded[DepartmentEvent]) -> Depart
 
 
 DEPARTMENTS = Fold(name="department", version=1, view=Department, columns=COLUMNS, fold=fold)
-LISTING = Listing(name="department", view=Department, columns=COLUMNS)
+LISTING = Listing(
+    name="department",
+    view=Department,
+    columns=COLUMNS,
+    audience=Audience(path="departments", right="department:view", by={"department": "id"}),
+)

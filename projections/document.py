@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from domain.document.events import DocumentEvent, Paper
 from domain.shared import Recorded
+from projections.audience import Audience
 from projections.columns import Column, ColumnType
 from projections.lists import Listing
 from projections.projection import Fold
@@ -81,4 +82,9 @@ def fold(view: Document | None, recorded: Recorded[DocumentEvent]) -> Document:
 
 
 DOCUMENTS = Fold(name="document", version=1, view=Document, columns=COLUMNS, fold=fold)
-LISTING = Listing(name="document", view=Document, columns=COLUMNS)
+LISTING = Listing(
+    name="document",
+    view=Document,
+    columns=COLUMNS,
+    audience=Audience(path="documents", right="document:view", by={"organisation": "organisation_id"}),
+)

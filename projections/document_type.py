@@ -10,6 +10,7 @@ from msgspec.structs import asdict, replace
 
 from domain.document_type.events import DocumentTypeAdded, DocumentTypeChanged, DocumentTypeEvent
 from domain.shared import Recorded
+from projections.audience import Audience
 from projections.columns import Column, ColumnType
 from projections.lists import Listing
 from projections.projection import Fold, begun, moved
@@ -60,4 +61,10 @@ def fold(view: DocumentType | None, recorded: Recorded[DocumentTypeEvent]) -> Do
 
 
 DOCUMENT_TYPES = Fold(name="document_type", version=1, view=DocumentType, columns=COLUMNS, fold=fold)
-LISTING = Listing(name="document_type", view=DocumentType, columns=COLUMNS, order_by="prefix")
+LISTING = Listing(
+    name="document_type",
+    view=DocumentType,
+    columns=COLUMNS,
+    order_by="prefix",
+    audience=Audience(path="document-types"),
+)

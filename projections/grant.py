@@ -17,6 +17,7 @@ from domain.grant.events import (
     Subject,
 )
 from domain.shared import Actor, Recorded
+from projections.audience import Audience
 from projections.columns import Column, ColumnType
 from projections.lists import Listing
 from projections.projection import Fold, moved
@@ -103,4 +104,9 @@ def fold(view: Grant | None, recorded: Recorded[GrantEvent]) -> Grant:
 
 
 GRANTS = Fold(name="grant", version=1, view=Grant, columns=COLUMNS, fold=fold)
-LISTING = Listing(name="grant", view=Grant, columns=COLUMNS)
+LISTING = Listing(
+    name="grant",
+    view=Grant,
+    columns=COLUMNS,
+    audience=Audience(path="grants", right="grant:view", within=("scope_type", "scope_id")),
+)

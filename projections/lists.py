@@ -10,6 +10,7 @@ from msgspec import Struct
 from psycopg import AsyncConnection, sql
 
 from projections import filters
+from projections.audience import Audience
 from projections.columns import Column
 from projections.conditions import Condition, ListRefused, every
 from projections.keyset import Key, binding_of, continuations, keys_of, ordering, read_token, token_of
@@ -21,7 +22,8 @@ class Listing(Struct, frozen=True, kw_only=True):
     """A read model that can be listed: the table `<schema>.<name>`; `view` types one record's JSON.
 
     `relation` stands for the table where the read model has another shape; it has every system column, `archived` and
-    `view`. `complete` makes the records of a page out of what `view` holds.
+    `view`. `complete` makes the records of a page out of what `view` holds. `audience` says who views them; None: the
+    route that lists them.
     """
 
     name: str
@@ -31,6 +33,7 @@ class Listing(Struct, frozen=True, kw_only=True):
     schema: str = "read"
     relation: sql.Composable | None = None
     complete: Callable[[Sequence[bytes]], Awaitable[Sequence[bytes]]] | None = None
+    audience: Audience | None = None
 
     @property
     def table(self) -> sql.Composable:
@@ -96,18 +99,22 @@ async def page(
     plans) is the wrong one. Raises ListRefused.
     """
     asked = statements(listing, query, scope=scope, hidden=hidden)
-    members = _members(listing, query.fields, hidden)
+    members = members_of(listing, query.fields, hidden)
     found = await _read(connection, asked.rows)
     total = (await _read(connection, asked.total))[0][0] if query.include_total else None
     rows = found[: asked.size]
-    views: Sequence[bytes] = [row[0] for row in rows]
-    if listing.complete is not None:
-        views = await listing.complete(views)
     return Page(
-        rows=tuple(views if members is None else (_cut(view, members) for view in views)),
+        rows=tuple(await shown(listing, [row[0] for row in rows], members)),
         next_page_token=token_of(rows[-1][1:], asked.binding) if len(found) > asked.size else None,
         total=total,
     )
+
+
+async def shown(listing: Listing, views: Sequence[bytes], members: Sequence[str] | None) -> Sequence[bytes]:
+    """The records of a list, out of what their rows hold; with these members alone, unless None."""
+    if listing.complete is not None:
+        views = await listing.complete(views)
+    return views if members is None else [_cut(view, members) for view in views]
 
 
 async def _read(connection: AsyncConnection[Any], select: Condition) -> list[tuple[Any, ...]]:
@@ -126,10 +133,7 @@ def statements(
     """What a page is read by. Raises ListRefused, before the database is asked."""
     if query.page_size < 1:
         raise PageSizeInvalid(parameter="page_size")
-    columns = {name: column for name, column in listing.columns.items() if name not in hidden}
-    keys = keys_of(query.order_by if query.order_by.strip() else listing.order_by, columns)
-    kept = None if query.show_archived else Condition(sql=sql.SQL("not archived"))
-    among = every(filter(None, (kept, filters.compile(query.filter, columns), scope)))
+    keys, among = _asked(listing, query, scope, hidden)
     order = [(key.name, key.descending) for key in keys]
     binding = binding_of(listing.name, query.filter.strip(), order, query.show_archived, repr(scope))
     parts = [among]
@@ -140,6 +144,29 @@ def statements(
     return Statements(
         rows=_select(listing, keys, parts, size + 1), total=_count(listing, among), size=size, binding=binding
     )
+
+
+def whole(
+    listing: Listing,
+    query: ListQuery,
+    *,
+    scope: Condition | None = None,
+    hidden: frozenset[str] = frozenset(),
+) -> Condition:
+    """What reads the views of all pages at once, in their order; for a cursor. Raises ListRefused."""
+    keys, among = _asked(listing, query, scope, hidden)
+    select = sql.SQL("select view from {} where {} order by {}")
+    return Condition(sql=select.format(listing.table, among.sql, ordering(keys)), parameters=among.parameters)
+
+
+def _asked(
+    listing: Listing, query: ListQuery, scope: Condition | None, hidden: frozenset[str]
+) -> tuple[tuple[Key, ...], Condition]:
+    """The order, and the condition that every record meets."""
+    columns = {name: column for name, column in listing.columns.items() if name not in hidden}
+    keys = keys_of(query.order_by if query.order_by.strip() else listing.order_by, columns)
+    kept = None if query.show_archived else Condition(sql=sql.SQL("not archived"))
+    return keys, every(filter(None, (kept, filters.compile(query.filter, columns), scope)))
 
 
 def _select(listing: Listing, keys: Sequence[Key], parts: Sequence[Condition], limit: int) -> Condition:
@@ -169,20 +196,21 @@ def _count(listing: Listing, among: Condition) -> Condition:
     )
 
 
-def _members(listing: Listing, fields: str, hidden: frozenset[str]) -> frozenset[str] | None:
-    """The members of each record to show; None: the record as it stands. Raises FieldUnknown."""
-    known = {field.encode_name for field in msgspec.structs.fields(listing.view)} - hidden
+def members_of(listing: Listing, fields: str, hidden: frozenset[str]) -> tuple[str, ...] | None:
+    """The members of each record to show, as asked; None: the record as it stands. Raises FieldUnknown."""
+    names = (field.encode_name for field in msgspec.structs.fields(listing.view))
+    known = tuple(name for name in names if name not in hidden)
     if not fields.strip():
-        return frozenset(known) if hidden else None
+        return known if hidden else None
     asked = [name.strip() for name in fields.split(",")]
-    if strange := next((name for name in asked if name not in known), None):
+    if (strange := next((name for name in asked if name not in known), None)) is not None:
         near = get_close_matches(strange[:60], known, n=1)
         hint = f"did you mean `{near[0]}`?" if near else f"there are {', '.join(sorted(known))}."
         raise FieldUnknown(f"There is no field `{strange[:60]}`; {hint}", parameter="fields")
-    return frozenset(asked)
+    return tuple(dict.fromkeys(asked))
 
 
-def _cut(record: bytes, members: frozenset[str]) -> bytes:
+def _cut(record: bytes, members: Sequence[str]) -> bytes:
     whole = _whole.decode(record)
     return msgspec.json.encode({name: value for name, value in whole.items() if name in members})
 

@@ -22,6 +22,7 @@ from domain.organisation.events import (
 )
 from domain.resource.events import ResourceAdded, ResourceChanged, ResourceRetired
 from domain.shared import Recorded
+from projections.audience import Audience
 from projections.columns import Column, ColumnType
 from projections.lists import Listing
 from projections.projection import begun, moved
@@ -232,4 +233,13 @@ ORGANISATIONS = InRegions(
     key=about,
     derived=DERIVED,
 )
-LISTING = Listing(name="organisation", view=Organisation, columns=COLUMNS)
+LISTING = Listing(
+    name="organisation",
+    view=Organisation,
+    columns=COLUMNS,
+    audience=Audience(
+        path="organisations",
+        right="organisation:view",
+        by={"organisation": "id", "own": "account_manager_id"},
+    ),
+)

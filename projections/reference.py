@@ -11,6 +11,7 @@ from psycopg import AsyncCursor
 
 from domain.reference.events import Entry, ReferenceLoaded, entry_id
 from domain.shared import Recorded, Stored
+from projections.audience import Audience
 from projections.columns import Column, ColumnType
 from projections.lists import Listing
 from projections.packing import a_uuid
@@ -98,8 +99,12 @@ INDUSTRIES = References(Industry, COLUMNS)
 
 LISTINGS = {
     projection.name: Listing(
-        name=projection.name, view=projection.view, columns=projection.columns, order_by="code"
+        name=projection.name,
+        view=projection.view,
+        columns=projection.columns,
+        order_by="code",
+        audience=Audience(path=path),
     )
-    for projection in (OKRUGS, REGIONS, INDUSTRIES)
+    for path, projection in (("okrugs", OKRUGS), ("regions", REGIONS), ("industries", INDUSTRIES))
 }
 """Reference data is listed by code."""

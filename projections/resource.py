@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from domain.resource.events import ResourceAdded, ResourceChanged, ResourceEvent, ResourceRetired
 from domain.shared import Recorded
+from projections.audience import Audience
 from projections.columns import Column, ColumnType
 from projections.lists import Listing
 from projections.projection import begun, moved
@@ -120,4 +121,9 @@ RESOURCES = InRegions(
     place=place,
     derived=frozenset({"region_codes", "okrug_ids"}),
 )
-LISTING = Listing(name="resource", view=Resource, columns=COLUMNS)
+LISTING = Listing(
+    name="resource",
+    view=Resource,
+    columns=COLUMNS,
+    audience=Audience(path="resources", right="resource:view", by={"organisation": "organisation_id"}),
+)

@@ -25,6 +25,7 @@ from domain.user.events import (
     UserSynced,
     UserUnblocked,
 )
+from projections.audience import Audience
 from projections.columns import Column, ColumnType
 from projections.lists import Listing
 from projections.projection import Fold
@@ -181,4 +182,9 @@ def _full_name(user: User) -> str | None:
 
 
 USERS = Fold(name="user", version=2, view=User, columns=COLUMNS, fold=fold)
-LISTING = Listing(name="user", view=User, columns=COLUMNS)
+LISTING = Listing(
+    name="user",
+    view=User,
+    columns=COLUMNS,
+    audience=Audience(path="users", right="user:view", reserved={"user:view_contacts": CONTACTS}),
+)

@@ -34,10 +34,11 @@ class PostalIndexImport:
             progress.problems.clear()
             progress.counts = structs.replace(progress.counts, failed=0)
             stage = await self._staged(job, stack, shown=False)
-            if progress.total is None:
+            if progress.pending is None:  # nothing is written yet
                 plan = await job.thread(stage.counts)
                 progress.total = plan.added + plan.changed + plan.vanished
-                progress.counts += Counts(unchanged=plan.unchanged)
+                progress.counts = structs.replace(progress.counts, unchanged=plan.unchanged)
+            number = 0
             for number in await job.thread(lambda: stage.numbers(first)):
                 lot = await job.thread(lambda: stage.lot(number))  # noqa: B023 - called at once
                 progress.pending = Pending(batch=number, counts=lot.counts)
@@ -48,7 +49,7 @@ class PostalIndexImport:
                 )
                 await system.bulk.postal_index.load(command, context)
                 self._count(job, lot.counts)
-            progress.pending = None
+            progress.pending = Pending(batch=number + 1, counts=Counts())  # beyond the last
 
     async def _resumed(self, job: Job) -> int:
         """The batch to go on with; one that was begun by a killed attempt counts if it is in the log."""

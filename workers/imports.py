@@ -17,7 +17,7 @@ from application.imports import RUN
 from domain.imports.aggregate import Applied, Applying, Canceled, Failed, Import, Previewed, Reading
 from domain.imports.commands import FailImport, FinishImport, PreviewImport
 from domain.imports.events import ImportApplyBegan, ImportStarted
-from domain.shared import Actor
+from domain.shared import Actor, Stored
 from infrastructure.bootstrap import System, clock
 from infrastructure.import_file import FailedRow, FileRefused, fetched
 from infrastructure.import_progress import ImportProgress, Progress
@@ -86,10 +86,11 @@ class Applier(Protocol):
 
 
 class As:
-    """As whom rows are written."""
+    """As whom rows are written, and since which position of the log."""
 
-    def __init__(self, system: System, import_id: UUID, actor: Actor, cause: UUID) -> None:
-        self._system, self._id, self._actor, self._cause = system, import_id, actor, cause
+    def __init__(self, system: System, import_id: UUID, actor: Actor, began: Stored) -> None:
+        self._system, self._id, self._actor, self._cause = system, import_id, actor, began.event_id
+        self.began_at = began.position
 
     async def caller(self) -> Caller:
         """With the rights he has now. Raises FileRefused when he may not import any more."""
@@ -147,6 +148,7 @@ async def _applying(kept: ImportProgress, import_id: UUID) -> Progress:
     if progress.step != "applying":
         progress = Progress(
             step="applying",
+            total=progress.processed,
             format=progress.format,
             encoding=progress.encoding,
             columns=progress.columns,
@@ -157,10 +159,10 @@ async def _applying(kept: ImportProgress, import_id: UUID) -> Progress:
     return progress
 
 
-async def _began(system: System, import_id: UUID) -> UUID:
+async def _began(system: System, import_id: UUID) -> Stored:
     """The event that all of it follows from."""
     stored = await system.log.stream(import_id)
-    return next(each.event_id for each in stored if each.topic == ImportApplyBegan.TOPIC)
+    return next(each for each in stored if each.topic == ImportApplyBegan.TOPIC)
 
 
 @asynccontextmanager

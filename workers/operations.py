@@ -15,12 +15,18 @@ from domain.imports.events import POSTAL_INDEX
 from infrastructure.bootstrap import System, clock
 from infrastructure.operations import MOST_ATTEMPTS, Operations, Taken
 from workers import imports
+from workers.exports import exporter
 from workers.import_postal_index import PostalIndexImport
 
 Work = Callable[[System, Taken], Coroutine[Any, Any, None]]
 APPLIERS: dict[str, imports.Applier] = {
     POSTAL_INDEX: PostalIndexImport(),
 }
+
+
+async def export_run(system: System, taken: Taken) -> None:
+    """`about`: export_id. The list is written to a file as the requester may view it now."""
+    await exporter(system).run(UUID(taken.about["export_id"]), last=taken.attempt >= MOST_ATTEMPTS)
 
 
 async def file_recheck(system: System, taken: Taken) -> None:

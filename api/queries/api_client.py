@@ -5,7 +5,6 @@ from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
-import msgspec
 from litestar import Router, get
 from msgspec import Struct, structs
 
@@ -16,15 +15,9 @@ from api.queries.past import History, Past
 from api.queries.records import Asked, Clock, Found, IfNoneMatch, MinPosition, Progress, Read, Records
 from api.refs import Ref, id_of
 from application.access import Caller, require
-from projections.api_client import LISTING, ApiClient
+from projections.api_client import LISTING, UsedApiClient, with_use
 
 VIEW = "api_client:view"
-
-
-class UsedApiClient(ApiClient, frozen=True, kw_only=True):
-    """`last_used_at` is exact to the minute."""
-
-    last_used_at: datetime | None
 
 
 class Uses(Protocol):
@@ -54,15 +47,7 @@ class WithUse:
         return _Completed(found.version, view, found.position)
 
     async def complete(self, rows: Sequence[bytes]) -> list[bytes]:
-        found = [_decode(row) for row in rows]
-        used = await self._uses.last_used([each.id for each in found])
-        return [
-            msgspec.json.encode(UsedApiClient(**structs.asdict(each), last_used_at=used.get(each.id)))
-            for each in found
-        ]
-
-
-_decode = msgspec.json.Decoder(ApiClient).decode
+        return await with_use(rows, self._uses.last_used)
 
 
 class ApiClientSight:
@@ -84,7 +69,7 @@ def routes(used: WithUse, progress: Progress, past: Past, lists: Lists, clock: C
     ) -> Answer[Page[UsedApiClient]]:
         """The API clients, newest first, with the minute each asked last; its keys are never shown again."""
         require(caller_of(request), VIEW, clock())
-        listing = structs.replace(LISTING, view=UsedApiClient, complete=used.complete)
+        listing = structs.replace(LISTING, complete=used.complete)
         return await lists.page(request, listing, wanted, at_least=at_least)
 
     @get("/{ref:str}")

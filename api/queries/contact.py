@@ -7,7 +7,7 @@ from litestar import Router, get
 
 from api.answers import Answer, Page
 from api.auth import caller_of
-from api.lists import LIST_PARAMETERS, Lists, Wanted, visible
+from api.lists import LIST_PARAMETERS, Lists, Wanted
 from api.openapi import problems
 from api.problems import NotFound
 from api.queries.organisation import OrganisationSight
@@ -15,11 +15,11 @@ from api.queries.past import Diff, History, MomentMalformed
 from api.queries.records import Asked, AsOf, Clock, From, IfNoneMatch, MinPosition, Read, Records, To
 from api.refs import Ref, id_of
 from application.access import Caller, Resource, may
+from infrastructure.audience import visible
 from projections.conditions import where
 from projections.contact import LISTING, Contact
 
 VIEW = "organisation:view"
-SCOPES = {"organisation": "organisation_id", "own": "responsible_id"}
 
 
 class _Scope(msgspec.Struct, frozen=True):
@@ -56,7 +56,7 @@ def routes(records: Records, organisations: Read, lists: Lists, clock: Clock) ->
     @get("/", dependencies=LIST_PARAMETERS)
     async def contacts(request: Asked, wanted: Wanted, at_least: MinPosition = None) -> Answer[Page[Contact]]:
         """The contacts you may view, newest first."""
-        scope = visible(caller_of(request), VIEW, clock(), SCOPES)
+        scope = visible(caller_of(request), LISTING, clock())
         return await lists.page(request, LISTING, wanted, at_least=at_least, scope=scope)
 
     @get("/{ref:str}", responses=problems(MomentMalformed))

@@ -7,11 +7,12 @@ from litestar import Router, get
 
 from api.answers import Answer, Page
 from api.auth import caller_of
-from api.lists import LIST_PARAMETERS, Lists, Wanted, visible
+from api.lists import LIST_PARAMETERS, Lists, Wanted
 from api.queries.past import History
 from api.queries.records import Asked, Clock, IfNoneMatch, MinPosition, Records
 from api.refs import Ref, Refs
 from application.access import Caller, Resource, may
+from infrastructure.audience import visible
 from projections.department import LISTING, Department
 
 VIEW = "department:view"
@@ -44,7 +45,7 @@ def routes(records: Records, lists: Lists, refs: Refs, clock: Clock) -> Router:
         request: Asked, wanted: Wanted, at_least: MinPosition = None
     ) -> Answer[Page[Department]]:
         """Departments that are open; archived ones with `show_archived=true`."""
-        scope = visible(caller_of(request), VIEW, clock(), {"department": "id"})
+        scope = visible(caller_of(request), LISTING, clock())
         return await lists.page(request, LISTING, wanted, at_least=at_least, scope=scope)
 
     @get("/{ref:str}")

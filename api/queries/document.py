@@ -164,7 +164,7 @@ def routes(
         stored = _file.decode(file.view) if file.version else None
         if stored is None or stored.state != "stored":
             raise FileNotReady
-        return Download(contents, stored, [*headers, (b"content-length", b"%d" % stored.size)])
+        return Download(contents, stored.object_id, [*headers, (b"content-length", b"%d" % stored.size)])
 
     async def _file_name(one: Document, day: str) -> str:
         """As the register always named them: day, organisation and type, twenty characters of each."""

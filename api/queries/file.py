@@ -61,10 +61,10 @@ class FileView(msgspec.Struct, frozen=True, kw_only=True):
 class Download(Answer[bytes]):
     """An answer that is read from the object store while it is sent; nothing is sent before that is open."""
 
-    def __init__(self, contents: Contents, file: File, headers: Sequence[Header]) -> None:
-        assert file.object_id is not None
+    def __init__(self, contents: Contents, object_id: UUID | None, headers: Sequence[Header]) -> None:
+        assert object_id is not None, "what is stored has a name"
         self.status, self.body, self.fields = 200, b"", list(headers)
-        self._contents, self._object_id = contents, file.object_id
+        self._contents, self._object_id = contents, object_id
 
     async def write(self, send: Callable[[Any], Awaitable[None]]) -> None:
         async with self._contents.reading(self._object_id) as pieces:
@@ -138,7 +138,7 @@ def routes(read: Read, progress: Progress, contents: Contents, sight: FileSight)
             (b"content-length", b"%d" % one.size),
             (b"content-disposition", disposition(one.name or "file").encode()),
         ]
-        return Download(contents, one, headers)
+        return Download(contents, one.object_id, headers)
 
     return Router("/files", route_handlers=[file, file_content])
 

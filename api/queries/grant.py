@@ -12,8 +12,8 @@ from api.openapi import problems
 from api.queries.past import Diff, History, MomentMalformed
 from api.queries.records import Asked, AsOf, Clock, From, IfNoneMatch, MinPosition, Records, To
 from api.refs import Ref, id_of
-from application.access import ANYTHING, Caller, Resource, in_force, may
-from projections.conditions import Condition, every, some, where
+from application.access import Caller, Resource, may
+from infrastructure.audience import visible
 from projections.grant import LISTING, Grant
 
 VIEW = "grant:view"
@@ -43,27 +43,12 @@ class GrantSight:
     def hidden(self, caller: Caller, record_id: UUID) -> frozenset[str]:  # noqa: ARG002 - the same for all
         return frozenset()
 
-    def listed(self, caller: Caller) -> Condition | None:
-        """The same as a condition on the list; None: all of them."""
-        now = self._clock()
-        if may(caller, VIEW, ANYTHING, now) is not None:
-            return None
-        return some(
-            every(where("{column} = %s", name, getattr(right, name)) for name in ("scope_type", "scope_id"))
-            for right in caller.rights
-            if f"{right.module}:{right.action}" == VIEW
-            and in_force(right, now)
-            and right.scope_type != "own"  # nobody answers for a grant
-        )
-
 
 def routes(records: Records, lists: Lists, clock: Clock) -> Router:
-    sight = GrantSight(clock)
-
     @get("/", dependencies=LIST_PARAMETERS)
     async def grants(request: Asked, wanted: Wanted, at_least: MinPosition = None) -> Answer[Page[Grant]]:
         """The grants you may view, newest first: `subject=… AND module=contract AND state=active`."""
-        scope = sight.listed(caller_of(request))
+        scope = visible(caller_of(request), LISTING, clock())
         return await lists.page(request, LISTING, wanted, at_least=at_least, scope=scope)
 
     @get("/{ref:str}", responses=problems(MomentMalformed))

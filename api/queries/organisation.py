@@ -7,12 +7,13 @@ from litestar import Router, get
 
 from api.answers import Answer, Page
 from api.auth import caller_of
-from api.lists import LIST_PARAMETERS, Lists, Wanted, visible
+from api.lists import LIST_PARAMETERS, Lists, Wanted
 from api.openapi import problems
 from api.queries.past import Diff, History, MomentMalformed
 from api.queries.records import Asked, AsOf, Clock, From, IfNoneMatch, MinPosition, Records, To
 from api.refs import Ref, id_of
 from application.access import Caller, Resource, may
+from infrastructure.audience import visible
 from projections.organisation import LISTING, Organisation
 
 VIEW = "organisation:view"
@@ -53,9 +54,7 @@ def routes(records: Records, lists: Lists, clock: Clock) -> Router:
         request: Asked, wanted: Wanted, at_least: MinPosition = None
     ) -> Answer[Page[Organisation]]:
         """The organisations you may view, newest first; filter by any field, `name` folds case and marks."""
-        scope = visible(
-            caller_of(request), VIEW, clock(), {"organisation": "id", "own": "account_manager_id"}
-        )
+        scope = visible(caller_of(request), LISTING, clock())
         return await lists.page(request, LISTING, wanted, at_least=at_least, scope=scope)
 
     @get("/{ref:str}", responses=problems(MomentMalformed))

@@ -7,11 +7,12 @@ from litestar import Router, get
 
 from api.answers import Answer, Page
 from api.auth import caller_of
-from api.lists import LIST_PARAMETERS, Lists, Wanted, visible
+from api.lists import LIST_PARAMETERS, Lists, Wanted
 from api.queries.past import History
 from api.queries.records import Asked, Clock, IfNoneMatch, MinPosition, Records
 from api.refs import Ref, id_of
 from application.access import Caller, Resource, may
+from infrastructure.audience import visible
 from projections.resource import LISTING
 from projections.resource import Resource as ResourceView
 
@@ -46,7 +47,7 @@ def routes(records: Records, lists: Lists, clock: Clock) -> Router:
         request: Asked, wanted: Wanted, at_least: MinPosition = None
     ) -> Answer[Page[ResourceView]]:
         """The information resources you may view, newest first; `regions:77`, `industries:[a,b]`."""
-        scope = visible(caller_of(request), VIEW, clock(), {"organisation": "organisation_id"})
+        scope = visible(caller_of(request), LISTING, clock())
         return await lists.page(request, LISTING, wanted, at_least=at_least, scope=scope)
 
     @get("/{ref:str}")

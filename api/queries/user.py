@@ -7,16 +7,17 @@ from litestar import Router, get
 
 from api.answers import Answer, Page
 from api.auth import caller_of
-from api.lists import LIST_PARAMETERS, Lists, Wanted, visible
+from api.lists import LIST_PARAMETERS, Lists, Wanted
 from api.openapi import problems
 from api.problems import NotFound
 from api.queries.past import Diff, History, MomentMalformed
 from api.queries.records import Asked, AsOf, Clock, From, IfNoneMatch, MinPosition, Records, To
 from api.refs import Ref, id_of
 from application.access import ANYTHING, Caller, may
-from projections.user import CONTACTS, LISTING, User
+from infrastructure.audience import hidden, visible
+from projections.user import LISTING, User
 
-VIEW, VIEW_CONTACTS = "user:view", "user:view_contacts"
+VIEW = "user:view"
 
 
 class _Id(msgspec.Struct, frozen=True):
@@ -38,21 +39,16 @@ class UserSight:
         return _id.decode(record).id == caller.actor.id
 
     def hidden(self, caller: Caller, record_id: UUID) -> frozenset[str]:
-        return frozenset() if record_id == caller.actor.id else self.hidden_in_lists(caller)
-
-    def hidden_in_lists(self, caller: Caller) -> frozenset[str]:
-        return frozenset() if may(caller, VIEW_CONTACTS, ANYTHING, self._clock()) else CONTACTS
+        return frozenset() if record_id == caller.actor.id else hidden(caller, LISTING, self._clock())
 
 
 def routes(records: Records, lists: Lists, clock: Clock) -> Router:
-    sight = UserSight(clock)
-
     @get("/", dependencies=LIST_PARAMETERS)
     async def users(request: Asked, wanted: Wanted, at_least: MinPosition = None) -> Answer[Page[User]]:
         """The directory: search by name and by department."""
-        caller = caller_of(request)
-        scope, hidden = visible(caller, VIEW, clock(), {}), sight.hidden_in_lists(caller)
-        return await lists.page(request, LISTING, wanted, at_least=at_least, scope=scope, hidden=hidden)
+        caller, now = caller_of(request), clock()
+        scope, kept = visible(caller, LISTING, now), hidden(caller, LISTING, now)
+        return await lists.page(request, LISTING, wanted, at_least=at_least, scope=scope, hidden=kept)
 
     @get("/{ref:str}", responses=problems(MomentMalformed))
     async def user(

@@ -8,6 +8,7 @@ import psycopg
 import pytest
 from httpx import ASGITransport, AsyncClient
 from litestar import Litestar, get
+from msgspec import structs
 from psycopg_pool import AsyncConnectionPool
 
 from api.answers import Answer, Page
@@ -15,10 +16,12 @@ from api.catalogue import catalogue
 from api.declared import index_parameters, refuse_unknown_query
 from api.edge import Edge
 from api.errors import on_error
-from api.lists import LIST_PARAMETERS, Lists, Wanted, visible
+from api.lists import LIST_PARAMETERS, Lists, Wanted
 from api.queries.records import Asked, MinPosition
 from application.access import Caller, Right
 from domain.shared import Actor
+from infrastructure.audience import visible
+from projections.audience import Audience
 from projections.conditions import Condition
 from tests.projections.things import LISTING, Thing, make_table, put
 
@@ -210,7 +213,8 @@ def caller(*scopes: tuple[str, str], role: str = "user", **more: datetime) -> Ca
     ],
 )
 async def test_a_list_shows_what_the_caller_may_view(url, who, seen):
-    async with serving(url, visible(who, "thing:view", NOW, BY)) as client:
+    listing = structs.replace(LISTING, audience=Audience(path="things", right="thing:view", by=BY))
+    async with serving(url, visible(who, listing, NOW)) as client:
         body = (await client.get("/api/v1/things", params={"include_total": "true"})).json()
     assert [each["count"] for each in body["data"]] == seen
     assert body["total"] == len(seen)
