@@ -11,16 +11,18 @@ from uuid import UUID
 from application.file import FileAlreadyBound
 from application.grant import AT_A_TIME
 from application.provider import ProviderUnavailable
-from domain.imports.events import POSTAL_INDEX
+from domain.imports.events import ORGANISATIONS, POSTAL_INDEX
 from infrastructure.bootstrap import System, clock
 from infrastructure.operations import MOST_ATTEMPTS, Operations, Taken
 from workers import imports
 from workers.exports import exporter
+from workers.import_organisations import OrganisationImport
 from workers.import_postal_index import PostalIndexImport
 
 Work = Callable[[System, Taken], Coroutine[Any, Any, None]]
 APPLIERS: dict[str, imports.Applier] = {
     POSTAL_INDEX: PostalIndexImport(),
+    ORGANISATIONS: OrganisationImport(),
 }
 
 
