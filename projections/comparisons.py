@@ -96,8 +96,13 @@ def _compared(asked: Comparison, name: str, column: Column) -> Condition:
 
 
 def _any_of(asked: Comparison, name: str, column: Column) -> Condition:
-    """Equal to one of the values, or having one as a member. A date stands for its whole day of UTC."""
-    given = [_value(asked, column, operand) for operand in asked.operands if not operand.null]
+    """Equal to one of the values, or having one as a member. A date stands for its whole day of UTC; of a date yes
+    and no ask whether there is one.
+    """
+    there = {_whether(column, operand) for operand in asked.operands}
+    given = [
+        _value(asked, column, operand) for operand in asked.operands if _whether(column, operand) is None
+    ]
     days = [value for value in given if column.type is ColumnType.INSTANT and not isinstance(value, datetime)]
     exact = [value for value in given if value not in days] if days else given
     kind: LiteralString = SQL_TYPE[column.type]
@@ -108,10 +113,20 @@ def _any_of(asked: Comparison, name: str, column: Column) -> Condition:
         ways.append(where("{column} = %s::" + kind, name, exact[0]))
     elif exact:
         ways.append(where("{column} = any(%s::" + kind + "[])", name, exact))
-    if len(given) < len(asked.operands):
+    if False in there:
         array = column.type is ColumnType.TEXT_ARRAY
         ways.append(where("coalesce(cardinality({column}), 0) = 0" if array else "{column} is null", name))
+    if True in there:
+        ways.append(where("{column} is not null", name))
     return some(ways)
+
+
+def _whether(column: Column, operand: Operand) -> bool | None:
+    """Whether it asks that there be a value (yes) or none (no, null); None: it asks for one value."""
+    if operand.null:
+        return False
+    dated = column.type in (ColumnType.DATE, ColumnType.INSTANT)
+    return _TRUTH.get(operand.text.lower()) if dated else None
 
 
 def _has(asked: Comparison, name: str, column: Column) -> Condition:
@@ -178,8 +193,8 @@ _WANTED = {
     ColumnType.INTEGER: "a whole number of at most 18 digits",
     ColumnType.AMOUNT: "a number such as 12500.00",
     ColumnType.BOOLEAN: "true or false",
-    ColumnType.DATE: "a date such as 2026-12-31",
-    ColumnType.INSTANT: "a date such as 2026-12-31 or an instant such as 2026-12-31T18:00:00Z",
+    ColumnType.DATE: "a date such as 2026-12-31, or yes or no",
+    ColumnType.INSTANT: "a date such as 2026-12-31, an instant such as 2026-12-31T18:00:00Z, or yes or no",
     ColumnType.UUID: "an id (UUID)",
 }
 
