@@ -90,6 +90,7 @@ def routes(records: Records, organisations: Read, lists: Lists, clock: Clock) ->
     ) -> Answer[Page[Contact]]:
         """One organisation's contacts."""
         organisation_id, caller = id_of(ref), caller_of(request)
+        await records.others(at_least, organisations)
         found = await organisations(organisation_id)
         if not found.version or not sight.sees(caller, found.view):
             raise NotFound

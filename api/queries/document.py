@@ -117,6 +117,9 @@ def routes(
         organisation_id = id_of(ref)
         if not sight.sees_those_of(caller_of(request), organisation_id):
             raise NotFound
+        await records.others(at_least, reads.organisation)
+        if not (await reads.organisation(organisation_id)).version:
+            raise NotFound
         of_it = where("{column} = %s", "organisation_id", organisation_id)
         return await lists.page(request, LISTING, wanted, at_least=at_least, scope=of_it)
 
@@ -146,8 +149,9 @@ def routes(
         request: Asked, ref: Ref, document: Ref, number: Number = None, at_least: MinPosition = None
     ) -> Answer[bytes]:
         """The PDF of the newest version, or of an earlier one; of a confidential one a page that says so."""
-        if at_least is not None:
-            await progress.reached(reads.document.name, min_position(at_least) or 0)
+        if (position := min_position(at_least)) is not None:
+            for model in (reads.document, reads.file):
+                await progress.reached(model.name, position)
         one = await document_of(request, ref, document)
         version = next((each for each in one.versions if each.number == (number or len(one.versions))), None)
         if version is None:

@@ -110,6 +110,15 @@ class Records:
         body = self._shown(request, record_id, found.view, found.view)
         return answers.record(body, found.version, found.position, if_none_match)
 
+    async def others(self, at_least: str | None, *models: Read) -> None:
+        """Returns when other read models that an answer takes have passed X-Min-Position, too.
+
+        Raises ConditionMalformed, and what Progress raises.
+        """
+        if (position := min_position(at_least)) is not None:
+            for model in models:
+                await self._progress.reached(model.name, position)
+
     async def _then(
         self, request: Asked, record_id: UUID, as_of: str, at_least: str | None, if_none_match: str | None
     ) -> Answer[Any]:

@@ -193,6 +193,35 @@ async def test_documents_are_listed_and_filtered(office):
     assert [each["type_id"] for each in found.json()["data"]] == [charter]
 
 
+async def test_an_unknown_organisation_has_no_list_of_documents(office):
+    answer = await office.admin.get(f"/organisations/{uuid4()}/documents")
+    assert code(answer) == (404, "not_found")
+
+
+async def test_a_list_waits_for_the_organisation_it_is_of(office):
+    office.transport.follows = False
+    try:
+        place = await office.organisation()
+        asked = {"X-Min-Position": str(await office.head())}
+        for nested in ("documents", "contacts"):
+            answer = await office.admin.get(f"{place}/{nested}", headers=asked)
+            assert code(answer) == (503, "projection_behind")
+    finally:
+        office.transport.follows = True
+    assert (await office.admin.get(f"{place}/documents", headers=asked)).json()["data"] == []
+
+
+@pytest.mark.parametrize(
+    ("wanted", "found"), [("yes", 1), ("да", 1), ("no", 0), ("null", 0), ("2026-03-01", 1)]
+)
+async def test_organisations_with_an_agreement_are_found_by_yes_and_no(office, wanted, found):
+    name = f"Alpha {uuid4()}"
+    place = await office.organisation(full_name=name)
+    await recorded(office.admin, place, await a_type(office, is_main=True), confidential=True)
+    asked = {"filter": f'name="{name}" AND agreement={wanted}'}
+    assert len((await office.admin.get("/organisations", params=asked)).json()["data"]) == found
+
+
 # --- types -----------------------------------------------------------------------------------------------------
 
 
