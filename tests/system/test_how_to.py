@@ -1,4 +1,4 @@
-"""The how-tos of powers, block by block, as their readers paste them: against one Chancery with a real provider."""
+"""The how-tos, block by block, as their readers paste them: against one Chancery with a real provider."""
 
 import json
 import re
@@ -182,6 +182,13 @@ def test_an_identity_provider_is_accepted(paste, admin, chancery, idp, tmp_path)
     _, snapshot, again = paste(BACK_ENDS, **known)
     assert again["permission_id"] == granted["permission_id"]
     assert "campaign" in {each["module"] for each in snapshot["permissions"]}
+
+
+def test_a_list_is_filtered(paste, admin):
+    identifiers = {"inn": "7707083893", "kpp": "773601001"}
+    made(admin, "/organisations", full_name="ООО «Ромашка»", region_code="77", identifiers=identifiers)
+    (found,) = paste(*blocks("filter-a-list.md"), TOKEN=token_of(admin))
+    assert [each["full_name"] for each in found["data"]] == ["ООО «Ромашка»"]
 
 
 def test_the_register_is_looked_up_in_our_own_copy(paste, admin, chancery, tmp_path):

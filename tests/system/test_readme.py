@@ -82,8 +82,8 @@ def answers(told) -> list:
 
 
 def test_the_five_minutes_work_by_copy_and_paste(terminal):
-    sign_in, register, look, prove, rebuild = BLOCKS
-    told = terminal([sign_in, register, register, look, prove, rebuild])
+    sign_in, register, look, ask, prove, rebuild = BLOCKS
+    told = terminal([sign_in, register, register, look, ask, prove, rebuild])
     assert told[0] == ""
     [receipt], [again] = answers(told[1]), answers(told[2])
     assert receipt["version"] == 1
@@ -93,6 +93,10 @@ def test_the_five_minutes_work_by_copy_and_paste(terminal):
     assert changed["version"] == 2
     assert sorted(each["version"] for each in history["data"]) == [1, 2]
     assert then["short_name"] is None
-    assert re.search(r"^ok: \d+ entries", told[4], re.MULTILINE), told[4]
-    assert "1 and 1 rows, equal" in told[5]
-    assert re.search(r"^organisation\s+\d+\s+\d+\s+\d+\s+0\s+yes", told[5], re.MULTILINE), told[5]
+    now, before = answers(told[4])
+    assert (now["decision"], now["context"]["reason"]) == (False, "revoked")
+    assert (before["decision"], before["context"]["grant"]) == (True, now["context"]["grant"])
+    assert before["context"]["explain"]["grant"]["given_by"]["kind"] == "user"
+    assert re.search(r"^ok: \d+ entries", told[5], re.MULTILINE), told[5]
+    assert "1 and 1 rows, equal" in told[6]
+    assert re.search(r"^organisation\s+\d+\s+\d+\s+\d+\s+0\s+yes", told[6], re.MULTILINE), told[6]
