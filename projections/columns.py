@@ -64,15 +64,15 @@ class Column(Struct, frozen=True, kw_only=True):
     indexed: bool = True
 
 
-def _always(kind: ColumnType, name: str, *, indexed: bool) -> Column:
-    return Column(type=kind, get=attrgetter(name), nullable=False, indexed=indexed)
+def _always(kind: ColumnType, name: str, *, indexed: bool, aliases: tuple[str, ...] = ()) -> Column:
+    return Column(type=kind, get=attrgetter(name), nullable=False, indexed=indexed, aliases=aliases)
 
 
 SYSTEM: Mapping[str, Column] = {
     "id": _always(ColumnType.UUID, "id", indexed=False),
     "version": _always(ColumnType.INTEGER, "version", indexed=False),
-    "created_at": _always(ColumnType.INSTANT, "created_at", indexed=True),
-    "updated_at": _always(ColumnType.INSTANT, "updated_at", indexed=True),
+    "created_at": _always(ColumnType.INSTANT, "created_at", indexed=True, aliases=("creation_date",)),
+    "updated_at": _always(ColumnType.INSTANT, "updated_at", indexed=True, aliases=("last_update_date",)),
 }
 """What every record can be filtered and sorted by."""
 

@@ -58,7 +58,9 @@ COLUMNS = {
     "name": Column(type=ColumnType.FOLDED, get=attrgetter("name")),
     "last_name": Column(type=ColumnType.FOLDED, get=attrgetter("last_name"), indexed=False),
     "email": Column(type=ColumnType.FOLDED, get=attrgetter("email")),
-    "job_title": Column(type=ColumnType.FOLDED, get=attrgetter("job_title"), indexed=False),
+    "job_title": Column(
+        type=ColumnType.FOLDED, get=attrgetter("job_title"), aliases=("employee_role",), indexed=False
+    ),
     "is_main": Column(type=ColumnType.BOOLEAN, get=attrgetter("is_main"), nullable=False, indexed=False),
     "responsible_id": Column(
         type=ColumnType.UUID, get=attrgetter("responsible_id"), aliases=("commercial_contact",)

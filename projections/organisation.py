@@ -85,14 +85,21 @@ COLUMNS = {
         indexed=False,
     ),
     "full_name": Column(
-        type=ColumnType.FOLDED, get=attrgetter("full_name"), aliases=("name",), nullable=False
+        type=ColumnType.FOLDED, get=attrgetter("full_name"), aliases=("name", "company_name"), nullable=False
     ),
     "short_name": Column(type=ColumnType.FOLDED, get=attrgetter("short_name")),
     "inn": Column(type=ColumnType.TEXT, get=attrgetter("identifiers.inn")),
     "kpp": Column(type=ColumnType.TEXT, get=attrgetter("identifiers.kpp"), indexed=False),
     "ogrn": Column(type=ColumnType.TEXT, get=attrgetter("identifiers.ogrn")),
-    "siren": Column(type=ColumnType.TEXT, get=attrgetter("identifiers.siren")),
-    "nic": Column(type=ColumnType.TEXT, get=attrgetter("identifiers.nic"), indexed=False),
+    "siren": Column(
+        type=ColumnType.TEXT, get=attrgetter("identifiers.siren"), aliases=("company_registration_number",)
+    ),
+    "nic": Column(
+        type=ColumnType.TEXT,
+        get=attrgetter("identifiers.nic"),
+        aliases=("company_subregistration_number",),
+        indexed=False,
+    ),
     "tax_id": Column(type=ColumnType.TEXT, get=attrgetter("identifiers.tax_id")),
     "region_code": Column(type=ColumnType.TEXT, get=attrgetter("region_code"), aliases=("region",)),
     "okrug_id": Column(type=ColumnType.TEXT, get=attrgetter("okrug_id"), aliases=("okrug",)),

@@ -85,7 +85,9 @@ COLUMNS = {
     "email": Column(type=ColumnType.FOLDED, get=attrgetter("email")),
     "sub": Column(type=ColumnType.TEXT, get=attrgetter("sub")),
     "phone": Column(type=ColumnType.TEXT, get=attrgetter("phone")),
-    "staff_number": Column(type=ColumnType.TEXT, get=attrgetter("staff_number")),
+    "staff_number": Column(
+        type=ColumnType.TEXT, get=attrgetter("staff_number"), aliases=("registration_number",)
+    ),
     "display_name": Column(type=ColumnType.FOLDED, get=attrgetter("display_name"), aliases=("name",)),
     "first_name": Column(type=ColumnType.FOLDED, get=attrgetter("first_name")),
     "last_name": Column(type=ColumnType.FOLDED, get=attrgetter("last_name")),
