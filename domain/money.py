@@ -56,6 +56,12 @@ class Money(Struct, frozen=True, kw_only=True):
             raise _invalid(f"{at}/amount", "decimals", f"{self.currency} has {decimals} decimals.")
         return Money(amount=abs(written) if written.is_zero() else written, currency=self.currency)
 
+    def __add__(self, other: "Money") -> "Money":
+        """Raises ValueError across currencies."""
+        if other.currency != self.currency:
+            raise ValueError(f"{other.currency} put to {self.currency}")
+        return Money(amount=self.amount + other.amount, currency=self.currency)
+
     def __sub__(self, other: "Money") -> "Money":
         """Raises ValueError across currencies: nothing here knows a rate."""
         if other.currency != self.currency:

@@ -20,6 +20,10 @@ from domain.contract.events import (
     ContractDrafted,
     ContractEvent,
     ContractSigned,
+    Credited,
+    Invoiced,
+    PaymentRecorded,
+    PaymentReversed,
 )
 from domain.money import Money, nothing_in
 from domain.shared import Recorded
@@ -104,7 +108,7 @@ COLUMNS = {
     ),
     "organisation_id": Column(type=ColumnType.UUID, get=attrgetter("organisation_id"), nullable=False),
     "contact_id": Column(type=ColumnType.UUID, get=attrgetter("contact_id"), indexed=False),
-    "custom_id": Column(type=ColumnType.TEXT, get=attrgetter("custom_id")),
+    "custom_id": Column(type=ColumnType.TEXT, get=attrgetter("custom_id"), aliases=("contract_id",)),
     "title": Column(type=ColumnType.FOLDED, get=attrgetter("title")),
     "amount": Column(
         type=ColumnType.AMOUNT, get=_amount_of("amount"), aliases=("full_amount_to_pay",), indexed=False
@@ -113,6 +117,8 @@ COLUMNS = {
     "remaining": Column(
         type=ColumnType.AMOUNT, get=_amount_of("remaining"), aliases=("remain_amount_to_pay",)
     ),
+    "paid": Column(type=ColumnType.AMOUNT, get=_amount_of("paid"), indexed=False),
+    "invoiced": Column(type=ColumnType.AMOUNT, get=_amount_of("invoiced"), indexed=False),
     "account_manager_id": Column(type=ColumnType.UUID, get=attrgetter("account_manager_id")),
     "due_on": Column(type=ColumnType.DATE, get=attrgetter("due_on")),
     "signed_at": Column(type=ColumnType.INSTANT, get=attrgetter("signed_at")),
@@ -160,16 +166,28 @@ def fold(view: Contract | None, recorded: Recorded[ContractEvent]) -> Contract:
             )
         case ContractArchived():
             return replace(after, archived_at=recorded.recorded_at)
+        case PaymentRecorded() | PaymentReversed():
+            assert after.paid is not None
+            taken_in = isinstance(event, PaymentRecorded)
+            paid = after.paid + event.amount if taken_in else after.paid - event.amount
+            return _priced(replace(after, paid=paid))
+        case Invoiced() | Credited():
+            assert after.invoiced is not None
+            issued = isinstance(event, Invoiced)
+            invoiced = after.invoiced + event.amount if issued else after.invoiced - event.amount
+            return replace(after, invoiced=invoiced)
         case _:
             assert_never(event)
 
 
 def _priced(view: Contract) -> Contract:
-    """Nothing has been paid or invoiced, so all of it remains; an agreement without an amount has no such figures."""
+    """An agreement without an amount has no such figures, and before the signature nothing is paid or invoiced."""
     if view.amount is None:
         return replace(view, remaining=None, paid=None, invoiced=None)
     nothing = nothing_in(view.amount.currency)
-    return replace(view, paid=nothing, invoiced=nothing, remaining=view.amount - nothing)
+    paid, invoiced = (view.paid, view.invoiced) if view.signed_at else (nothing, nothing)
+    assert paid is not None
+    return replace(view, paid=paid, invoiced=invoiced, remaining=view.amount - paid)
 
 
 def _amended(view: Contract, event: ContractAmended, recorded: Recorded[ContractEvent]) -> Contract:
@@ -184,7 +202,7 @@ def _amended(view: Contract, event: ContractAmended, recorded: Recorded[Contract
     return replace(view, amount=event.amount, amendments=(*view.amendments, amendment))
 
 
-CONTRACTS = Fold(name="contract", version=1, view=Contract, columns=COLUMNS, fold=fold)
+CONTRACTS = Fold(name="contract", version=2, view=Contract, columns=COLUMNS, fold=fold)
 
 _NAMES_OF_MANAGER = Column(
     type=ColumnType.TEXT_ARRAY, get=attrgetter("account_manager_id"), sortable=False, indexed=False

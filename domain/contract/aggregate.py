@@ -1,8 +1,9 @@
 """A contract: drafted unsigned, then signed; canceled is final, archived is filed away. It is never deleted.
 
 Signed, its kind, organisation and amount are firm, and the amount changes by amendment alone; title, custom id,
-contact and due date stay what an office keeps in order. Archived may be what nothing more is expected of: an unsigned
-contract, a canceled one, a signed one with no money to come.
+contact and due date stay what an office keeps in order. Only signed it is paid and invoiced (bookkeeping.py), and then
+canceled when neither stands any more. Archived may be what nothing more is expected of: an unsigned contract, a
+canceled one, a signed one with no money to come.
 """
 
 from collections.abc import Collection
@@ -13,6 +14,9 @@ import msgspec
 from msgspec import UNSET, Struct
 from msgspec.structs import replace
 
+from domain.contract.account import Account, booked
+from domain.contract.amounts import in_currency, judged, owed, wrong
+from domain.contract.bookkeeping import on_account, refuse_less, refuse_outstanding
 from domain.contract.commands import (
     AmendContract,
     ArchiveContract,
@@ -20,7 +24,12 @@ from domain.contract.commands import (
     ChangeContract,
     ContractCommand,
     DraftContract,
+    IssueCreditNote,
+    IssueInvoice,
+    MoneyCommand,
     ReassignContract,
+    RecordPayment,
+    ReversePayment,
     SignContract,
 )
 from domain.contract.document import fingerprint
@@ -32,27 +41,25 @@ from domain.contract.events import (
     ContractDrafted,
     ContractEvent,
     ContractSigned,
+    Credited,
+    Invoiced,
+    PaymentRecorded,
+    PaymentReversed,
     Terms,
 )
 from domain.contract.refusals import (
     AlreadySigned,
-    AmountMissing,
-    AmountNegative,
     AmountUnwanted,
     ContractIsArchived,
     ContractIsCanceled,
     ContractUnknown,
-    CurrencyDiffers,
     CustomIdTaken,
     NotSettled,
     NotSigned,
     SignedAmountFirm,
     SignedTermsFirm,
 )
-from domain.money import Money
-from domain.shared import DomainError, FieldError, Rules
-
-SALE, COOPERATION = "sale", "cooperation"
+from domain.shared import Rules
 
 
 class Nothing(Struct, frozen=True):
@@ -66,6 +73,7 @@ class Paper(Struct, frozen=True, kw_only=True):
     terms: Terms
     drafted_by: UUID | None
     account_manager_id: UUID | None
+    account: Account = Account()
 
 
 class Unsigned(Struct, frozen=True, kw_only=True):
@@ -113,7 +121,7 @@ def decide(contract: Contract, command: ContractCommand) -> tuple[ContractEvent,
 
 def on_open(
     contract: Open,
-    command: ChangeContract | SignContract | AmendContract | CancelContract | ArchiveContract,
+    command: ChangeContract | SignContract | AmendContract | CancelContract | ArchiveContract | MoneyCommand,
 ) -> tuple[ContractEvent, ...]:
     match command:
         case ChangeContract():
@@ -123,10 +131,11 @@ def on_open(
         case AmendContract():
             return amend(contract, command)
         case CancelContract():
-            organisation_id = contract.paper.terms.organisation_id
-            return (ContractCanceled(reason=command.reason, organisation_id=organisation_id),)
+            return cancel(contract, command)
         case ArchiveContract():
             return archive(contract, command)
+        case RecordPayment() | ReversePayment() | IssueInvoice() | IssueCreditNote():
+            return keep_account(contract, command)
         case _:
             assert_never(command)
 
@@ -205,41 +214,31 @@ def amend(contract: Open, command: AmendContract) -> tuple[ContractEvent, ...]:
     if isinstance(contract, Unsigned):
         raise NotSigned("An unsigned contract is changed, not amended.")
     if before is None:
-        raise _wrong(AmountUnwanted, "unwanted", "A cooperation agreement has no amount to amend.")
-    amount = owed(command.amount)
-    if amount.currency != before.currency:
-        raise _wrong(CurrencyDiffers, "currency", f"The signed currency is {before.currency}.")
+        raise wrong(AmountUnwanted, "unwanted", "A cooperation agreement has no amount to amend.")
+    amount = in_currency(owed(command.amount), before.currency)
+    refuse_less(amount, contract.paper.account)
     return () if amount == before else (ContractAmended(amount=amount, reason=command.reason),)
 
 
+def keep_account(contract: Open, command: MoneyCommand) -> tuple[ContractEvent, ...]:
+    if isinstance(contract, Unsigned):
+        raise NotSigned("Only a signed contract is paid and invoiced.")
+    return on_account(contract.paper.terms, contract.paper.account, command)
+
+
+def cancel(contract: Open, command: CancelContract) -> tuple[ContractEvent, ...]:
+    refuse_outstanding(contract.paper.account)
+    organisation_id = contract.paper.terms.organisation_id
+    return (ContractCanceled(reason=command.reason, organisation_id=organisation_id),)
+
+
 def archive(contract: Open, command: ArchiveContract) -> tuple[ContractEvent, ...]:
-    to_come = contract.paper.terms.amount
-    if isinstance(contract, Signed) and to_come is not None and to_come.amount > 0:
-        raise NotSettled(f"{to_come.amount} {to_come.currency} are still to come.")
+    amount = contract.paper.terms.amount
+    if isinstance(contract, Signed) and amount is not None:
+        to_come = amount.amount - contract.paper.account.paid
+        if to_come > 0:
+            raise NotSettled(f"{to_come} {amount.currency} are still to come.")
     return (ContractArchived(reason=command.reason),)
-
-
-def judged(terms: Terms) -> Terms:
-    """The terms with their amount written out. Raises AmountMissing, AmountUnwanted, and what `owed` raises."""
-    if terms.amount is None:
-        if terms.kind == SALE:
-            raise _wrong(AmountMissing, "missing", "A sale has an amount.")
-        return terms
-    if terms.kind == COOPERATION:
-        raise _wrong(AmountUnwanted, "unwanted", "A cooperation agreement has no amount.")
-    return replace(terms, amount=owed(terms.amount))
-
-
-def owed(amount: Money) -> Money:
-    """Raises MoneyInvalid, AmountNegative."""
-    exact = amount.exact("/amount")
-    if exact.amount < 0:
-        raise _wrong(AmountNegative, "negative", "A contract's amount is zero or more.")
-    return exact
-
-
-def _wrong(refusal: type[DomainError], code: str, detail: str) -> DomainError:
-    return refusal(detail, errors=(FieldError(pointer="/amount", code=code, detail=detail),))
 
 
 def evolve(contract: Contract, event: ContractEvent) -> Contract:
@@ -265,6 +264,8 @@ def evolve(contract: Contract, event: ContractEvent) -> Contract:
             return Canceled(paper=paper)
         case ContractArchived():
             return Archived(paper=paper)
+        case PaymentRecorded() | PaymentReversed() | Invoiced() | Credited():
+            return replace(contract, paper=replace(paper, account=booked(paper.account, event)))
         case _:
             assert_never(event)
 

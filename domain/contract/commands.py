@@ -1,10 +1,10 @@
 """What one may ask of a contract. `manager_id`: who answers for its contact, else for its organisation."""
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from domain.contract.events import Terms
+from domain.contract.events import Particulars, Terms
 from domain.money import Money
 from domain.shared import Command
 
@@ -46,6 +46,44 @@ class ArchiveContract(Command, frozen=True, kw_only=True):
     reason: str | None = None
 
 
+class RecordPayment(Command, frozen=True, kw_only=True):
+    payment_id: UUID
+    amount: Money
+    paid_on: date
+    reference: str | None = None
+    now: datetime
+
+
+class ReversePayment(Command, frozen=True, kw_only=True):
+    payment_id: UUID
+    reason: str
+
+
+class IssueInvoice(Command, frozen=True, kw_only=True):
+    """`number` is the next of its `series` and of the year of `issued_on`, which is today where the office is."""
+
+    invoice_id: UUID
+    number: str
+    series: str
+    amount: Money
+    issued_on: date
+    due_on: date | None = None
+    seller: Particulars
+    buyer: Particulars
+
+
+class IssueCreditNote(Command, frozen=True, kw_only=True):
+    """`amount` None: all that has not been credited."""
+
+    credit_note_id: UUID
+    number: str
+    invoice_id: UUID
+    amount: Money | None = None
+    issued_on: date
+    reason: str | None = None
+
+
+MoneyCommand = RecordPayment | ReversePayment | IssueInvoice | IssueCreditNote
 ContractCommand = (
     DraftContract
     | ChangeContract
@@ -54,4 +92,5 @@ ContractCommand = (
     | AmendContract
     | CancelContract
     | ArchiveContract
+    | MoneyCommand
 )

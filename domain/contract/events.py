@@ -90,6 +90,75 @@ class ContractArchived(Event, frozen=True, kw_only=True, omit_defaults=True):
     reason: str | None = None
 
 
+class PaymentRecorded(Event, frozen=True, kw_only=True, omit_defaults=True):
+    """Money came in. `paid_on`: the day it did, as somebody says; `reference`: as the bank has it."""
+
+    TOPIC: ClassVar[str] = "contract.payment_recorded.v1"
+
+    payment_id: UUID
+    amount: Money
+    paid_on: date
+    reference: str | None = None
+
+
+class PaymentReversed(Event, frozen=True, kw_only=True, omit_defaults=True):
+    """A recorded payment counts no more; it stays in the books, with the whole amount against it."""
+
+    TOPIC: ClassVar[str] = "contract.payment_reversed.v1"
+
+    payment_id: UUID
+    amount: Money
+    reason: str
+
+
+class Particulars(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Who stands on an invoice, as he was called when it was issued. `note`: what the law wants said besides."""
+
+    name: str
+    address: str | None = None
+    identifiers: dict[str, str] = {}
+    note: str | None = None
+
+
+class Invoiced(Event, frozen=True, kw_only=True, omit_defaults=True):
+    """An invoice, with everything that stands on it: nothing of it ever changes."""
+
+    TOPIC: ClassVar[str] = "contract.invoiced.v1"
+
+    invoice_id: UUID
+    number: str
+    series: str
+    amount: Money
+    issued_on: date
+    due_on: date | None = None
+    organisation_id: UUID
+    seller: Particulars
+    buyer: Particulars
+    custom_id: str | None = None
+    title: str | None = None
+
+
+class Credited(Event, frozen=True, kw_only=True, omit_defaults=True):
+    """A credit note: so much of that invoice is owed no more."""
+
+    TOPIC: ClassVar[str] = "contract.credited.v1"
+
+    credit_note_id: UUID
+    number: str
+    invoice_id: UUID
+    invoice_number: str
+    amount: Money
+    issued_on: date
+    reason: str | None = None
+
+
+MoneyEvent = PaymentRecorded | PaymentReversed | Invoiced | Credited
 ContractEvent = (
-    ContractDrafted | ContractChanged | ContractSigned | ContractAmended | ContractCanceled | ContractArchived
+    ContractDrafted
+    | ContractChanged
+    | ContractSigned
+    | ContractAmended
+    | ContractCanceled
+    | ContractArchived
+    | MoneyEvent
 )

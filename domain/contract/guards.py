@@ -13,12 +13,22 @@ from domain.contract.events import (
     ContractDrafted,
     ContractEvent,
     ContractSigned,
+    Credited,
+    Invoiced,
+    PaymentRecorded,
+    PaymentReversed,
 )
-from domain.shared import Claim, Guard, Responsible
+from domain.number import number_of
+from domain.shared import Claim, ClaimAdded, Guard, Responsible
 
 CUSTOM_ID = "contract.custom_id"
 PARTY = {"organisation_id": "contract.organisation", "contact_id": "contract.contact"}
 """Claims `<organisation or contact>:<contract>`: whose account manager follows when another answers for the party."""
+
+INVOICE = "contract.invoice"
+"""Claim of the contract that an invoice, by its id, belongs to."""
+NUMBER = "contract.invoice_number"
+"""Claim of the contract that an invoice or a credit note, by its number, belongs to."""
 
 
 def guards(stream_id: UUID, event: ContractEvent) -> tuple[Guard, ...]:
@@ -42,7 +52,13 @@ def guards(stream_id: UUID, event: ContractEvent) -> tuple[Guard, ...]:
             if not isinstance(event.account_manager_id, UnsetType):
                 kept.append(Responsible(user_id=event.account_manager_id))
             return tuple(kept)
+        case Invoiced():
+            return ClaimAdded(kind=INVOICE, value=str(event.invoice_id)), numbered(event.number)
+        case Credited():
+            return (numbered(event.number),)
         case ContractSigned() | ContractAmended() | ContractCanceled() | ContractArchived():
+            return ()
+        case PaymentRecorded() | PaymentReversed():
             return ()
         case _:
             assert_never(event)
@@ -54,3 +70,9 @@ def custom_id(text: str | None) -> Claim:
 
 def party(role: str, party_id: UUID | None, contract_id: UUID) -> Claim:
     return Claim(kind=PARTY[role], values=() if party_id is None else (f"{party_id}:{contract_id}",))
+
+
+def numbered(text: str) -> ClaimAdded:
+    number = number_of(text)
+    assert number is not None, text
+    return ClaimAdded(kind=NUMBER, value=number.claim)

@@ -27,7 +27,7 @@ class AlreadySigned(DomainError):
 
 
 class NotSigned(DomainError):
-    """Only a signed contract is amended; an unsigned one is simply changed."""
+    """Only a signed contract is amended, paid and invoiced; an unsigned one is simply changed."""
 
     code: ClassVar[str] = "contract.not_signed"
     kind: ClassVar[Kind] = Kind.CONFLICT
@@ -90,7 +90,105 @@ class AmountNegative(DomainError):
 
 
 class CurrencyDiffers(DomainError):
-    """An amendment keeps the currency that was signed."""
+    """An amendment, a payment, an invoice keep the currency that was signed."""
 
     code: ClassVar[str] = "contract.currency_differs"
+    kind: ClassVar[Kind] = Kind.INVALID
+
+
+class AmountBelowPaid(DomainError):
+    """An amendment leaves at least what has been paid; reverse payments first."""
+
+    code: ClassVar[str] = "contract.amount_below_paid"
+    kind: ClassVar[Kind] = Kind.INVALID
+
+
+class AmountBelowInvoiced(DomainError):
+    """An amendment leaves at least what has been invoiced; credit invoices first."""
+
+    code: ClassVar[str] = "contract.amount_below_invoiced"
+    kind: ClassVar[Kind] = Kind.INVALID
+
+
+class IsPaid(DomainError):
+    """A contract on which money was paid is not canceled: its payments are reversed first."""
+
+    code: ClassVar[str] = "contract.paid"
+    kind: ClassVar[Kind] = Kind.CONFLICT
+
+
+class IsInvoiced(DomainError):
+    """A contract with an invoice that is not wholly credited is not canceled: it is credited first."""
+
+    code: ClassVar[str] = "contract.invoiced"
+    kind: ClassVar[Kind] = Kind.CONFLICT
+
+
+class AmountNotPositive(DomainError):
+    """A payment, an invoice and a credit note are each of more than nothing."""
+
+    code: ClassVar[str] = "contract.amount_not_positive"
+    kind: ClassVar[Kind] = Kind.INVALID
+
+
+class PaymentTooLarge(DomainError):
+    """Nobody pays more than what remains of the contract's amount."""
+
+    code: ClassVar[str] = "contract.payment_too_large"
+    kind: ClassVar[Kind] = Kind.INVALID
+
+
+class PaymentToCome(DomainError):
+    """A payment is recorded when it was made; its day is not after today anywhere (UTC+14)."""
+
+    code: ClassVar[str] = "contract.payment_to_come"
+    kind: ClassVar[Kind] = Kind.INVALID
+
+
+class PaymentUnknown(DomainError):
+    """No payment of this contract has this id."""
+
+    code: ClassVar[str] = "contract.payment_unknown"
+    kind: ClassVar[Kind] = Kind.MISSING
+
+
+class PaymentIsReversed(DomainError):
+    """A payment is reversed once, as a whole."""
+
+    code: ClassVar[str] = "contract.payment_reversed"
+    kind: ClassVar[Kind] = Kind.CONFLICT
+
+
+class InvoiceTooLarge(DomainError):
+    """Invoices come to no more than the contract's amount."""
+
+    code: ClassVar[str] = "contract.invoice_too_large"
+    kind: ClassVar[Kind] = Kind.INVALID
+
+
+class ParticularsMissing(DomainError):
+    """An invoice names its seller and its buyer; `errors` says what is not known of them."""
+
+    code: ClassVar[str] = "contract.particulars_missing"
+    kind: ClassVar[Kind] = Kind.INVALID
+
+
+class InvoiceUnknown(DomainError):
+    """No invoice has this id or number, or it is not yours to know."""
+
+    code: ClassVar[str] = "contract.invoice_unknown"
+    kind: ClassVar[Kind] = Kind.MISSING
+
+
+class InvoiceIsCredited(DomainError):
+    """Nothing is left to credit: credit notes have taken back all of this invoice."""
+
+    code: ClassVar[str] = "contract.invoice_credited"
+    kind: ClassVar[Kind] = Kind.CONFLICT
+
+
+class CreditTooLarge(DomainError):
+    """Credit notes come to no more than their invoice."""
+
+    code: ClassVar[str] = "contract.credit_too_large"
     kind: ClassVar[Kind] = Kind.INVALID
