@@ -16,8 +16,10 @@ from domain.module.events import ModuleRegistered, module_id
 from domain.shared import DomainError, FieldError, Kind
 
 REGISTER = Need(right="module:register")
-MEANT = ("global", "own")
-"""Scope types that mean the same everywhere: the first is always there, the second has no meaning elsewhere."""
+ALWAYS = "global"
+"""The scope type that every module has, said or not."""
+HERE = "own"
+"""The scope type that means records kept here, and nothing elsewhere."""
 
 
 class ModuleIsOwn(DomainError):
@@ -43,7 +45,7 @@ class Modules:
         command = structs.replace(
             command,
             actions=tuple(sorted(set(command.actions))),
-            scope_types=tuple(sorted(set(command.scope_types))),
+            scope_types=tuple(sorted({*command.scope_types} - {ALWAYS})),
         )
         return await self._execute(
             MODULE,
@@ -60,12 +62,8 @@ class Modules:
 async def _possible(command: RegisterModule) -> Reliance:
     if command.module in ACTIONS:
         raise ModuleIsOwn(f"`{command.module}` is a module of Chancery itself.")
-    if wrong := [at for at, scope_type in enumerate(command.scope_types) if scope_type in MEANT]:
-        detail = "`global` is always there, and `own` means records that are kept here."
-        raise ModuleInvalid(
-            detail,
-            errors=tuple(
-                FieldError(pointer=f"/scope_types/{at}", code="reserved", detail=detail) for at in wrong
-            ),
-        )
+    if HERE in command.scope_types:
+        detail = "`own` means records that are kept here."
+        wrong = FieldError(pointer="/scope_types", code="reserved", detail=detail)
+        raise ModuleInvalid(detail, errors=(wrong,))
     return NOTHING_ELSE

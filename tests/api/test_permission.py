@@ -164,6 +164,21 @@ async def test_rights_to_another_systems_module_are_granted_in_its_own_scopes(of
         assert (answer.status_code, answer.json()["code"]) == (422, "grant.invalid"), wrong
 
 
+async def test_a_module_is_registered_again_as_the_catalogue_lists_it(office):
+    tw = module()
+    made = await office.admin.post("/permissions/catalogue", json=tw)
+    listed = (await office.admin.get("/permissions/catalogue")).json()["data"]
+    shown = next(each for each in listed if each["module"] == tw["module"])
+    del shown["foreign"]
+    async with office.nothing_stored():
+        again = await office.admin.post("/permissions/catalogue", json=shown)
+    assert (again.status_code, again.json()) == (200, made.json())
+    everywhere = await office.admin.post(
+        "/permissions/catalogue", json=module() | {"scope_types": ["global"]}
+    )
+    assert everywhere.status_code == 201
+
+
 async def test_an_action_that_was_taken_out_is_granted_no_more(office):
     anna, tw = await office.user(), module()
     before = (await office.admin.get(SNAPSHOT)).json()["version"]
