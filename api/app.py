@@ -1,5 +1,7 @@
 """The whole API put together: routes, the edge around them, and the system they stand on."""
 
+import asyncio
+import signal
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -31,6 +33,7 @@ from api.queries import password as password_queries
 from api.query_routes import own_queries, queries
 from api.rate_limits import Limits
 from api.refs import Refs
+from api.streams import Streams
 from infrastructure.bootstrap import System, running
 from infrastructure.first_start import first_start
 from infrastructure.logging import configure
@@ -64,13 +67,14 @@ def create_app(system: System) -> Litestar:
     for_query = lane(*ways, limits=limits, fresh=True)
     own_command = lane(*ways, limits=limits, fresh=False, people_only=True)
     own_query = lane(*ways, limits=limits, fresh=True, people_only=True)
+    streams = Streams()
     pages = Lists(system.pool, lambda name: system.positions.known.get(name, 0), system.reached)
     signed_in = [
         Router("/", route_handlers=handlers, before_request=entered)
         for handlers, entered in (
             (commands(system, refs), for_command),
             (own_commands(system, cookies), own_command),
-            (queries(system, pages, refs), for_query),
+            (queries(system, pages, refs, streams), for_query),
             (own_queries(system, pages), own_query),
         )
     ]
@@ -106,7 +110,7 @@ def create_app(system: System) -> Litestar:
         debug=False,
         pdb_on_exception=False,
     )
-    app.state.limits = limits
+    app.state.limits, app.state.streams = limits, streams
     index_parameters(app)
     check_routes(app)
     return app
@@ -130,8 +134,11 @@ class Served:
         await receive()
         async with serving(self._settings) as edge:
             self._edge = edge
+            streams: Streams = edge.app.state.streams  # type: ignore[attr-defined]
+            asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, streams.stop)
             await send({"type": "lifespan.startup.complete"})
             await receive()
+            streams.stop()
         await send({"type": "lifespan.shutdown.complete"})
 
 

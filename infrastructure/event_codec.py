@@ -154,7 +154,7 @@ class EventCodec:
             meta=stored.meta,
             state=stored.state,
             event=self._event(stored, keys),
-            metadata=self._opened(stored, keys),
+            metadata=self.metadata(stored, keys),
         )
 
     def _event(self, stored: Stored, keys: Mapping[UUID, SubjectKey | None]) -> Event:
@@ -162,6 +162,14 @@ class EventCodec:
         if shape is not None and not shape.personal:
             event: Event = shape.decoder.decode(stored.state)
             return event
+        shape, payload = self._plain(stored, keys)
+        return msgspec.convert(payload, shape.event)
+
+    def data(self, stored: Stored, keys: Mapping[UUID, SubjectKey | None]) -> Payload:
+        """What was stated, in the shape of today's topic; a personal field whose key is gone stands there as None."""
+        return self._plain(stored, keys)[1]
+
+    def _plain(self, stored: Stored, keys: Mapping[UUID, SubjectKey | None]) -> tuple[_Shape, Payload]:
         shape, payload = self._current(stored)
         for name in shape.personal:
             if payload.get(name) is not None:
@@ -172,7 +180,7 @@ class EventCodec:
                 sealed = payload[name]
                 where = associated(stored.stream_id, stored.version, name)
                 payload[name] = None if key is None else msgspec.json.decode(key.open(sealed, where))
-        return msgspec.convert(payload, shape.event)
+        return shape, payload
 
     def _current(self, stored: Stored) -> tuple[_Shape, Payload]:
         topic, payload = stored.topic, _raw.decode(stored.state)
@@ -183,7 +191,7 @@ class EventCodec:
             raise UnknownTopic(f"{stored.topic} at position {stored.position}")
         return self._shapes[topic], payload
 
-    def _opened(self, stored: Stored, keys: Mapping[UUID, SubjectKey | None]) -> Metadata:
+    def metadata(self, stored: Stored, keys: Mapping[UUID, SubjectKey | None]) -> Metadata:
         m = self._metadata.decode(stored.meta)
         origin = None
         if m.origin is not None and (key := keys.get(m.actor[1])) is not None:

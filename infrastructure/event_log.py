@@ -1,15 +1,15 @@
 """Reading the log: in position order for whoever follows it, by stream for whoever decides."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import chain
 from typing import Any
 from uuid import UUID
 
 from psycopg_pool import AsyncConnectionPool
 
-from domain.shared import Event, Recorded, Stored
+from domain.shared import Event, Metadata, Recorded, Stored
 from infrastructure.event_codec import EventCodec
-from infrastructure.personal_data import Vault
+from infrastructure.personal_data import SubjectKey, Vault
 from projections.leaf import STORED_COLUMNS, stored_of_row
 
 
@@ -42,9 +42,20 @@ class EventLog:
 
     async def open(self, stored: Sequence[Stored]) -> list[Recorded[Event]]:
         """Decoded, personal fields opened; the keys of all of them come in one query. Raises UnknownTopic."""
-        subjects = set(chain.from_iterable(self._codec.subjects(s) for s in stored))
-        keys = await self._vault.to_open(subjects) if subjects else {}
+        keys = await self._keys(stored)
         return [self._codec.decode(s, keys) for s in stored]
+
+    async def told(self, stored: Sequence[Stored]) -> list[tuple[Metadata, dict[str, Any]]]:
+        """What stood beside each and what it states, as JSON says it: what was erased is there, and None.
+
+        Raises UnknownTopic.
+        """
+        keys = await self._keys(stored)
+        return [(self._codec.metadata(s, keys), self._codec.data(s, keys)) for s in stored]
+
+    async def _keys(self, stored: Sequence[Stored]) -> Mapping[UUID, SubjectKey | None]:
+        subjects = set(chain.from_iterable(self._codec.subjects(s) for s in stored))
+        return await self._vault.to_open(subjects) if subjects else {}
 
     async def opened(self, stored: Sequence[Stored], takes: Callable[[Stored], bool]) -> list[Stored]:
         """The same events, those that are taken opened. Raises UnknownTopic."""
