@@ -1,10 +1,7 @@
 """`chancery egrul`: our own copy of the Russian register of legal entities."""
 
-import zlib
 from collections.abc import Iterator
-from contextlib import ExitStack
 from pathlib import Path
-from zipfile import BadZipFile, ZipFile
 
 import rich_click as click
 from rich.console import Console
@@ -12,14 +9,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsed
 from rich.progress import Progress as Bar
 
 from cli.options import pass_settings
+from infrastructure.egrul_archive import files
 from infrastructure.egrul_file import EgrulFile, EgrulFileRefused
 from infrastructure.egrul_load import EgrulBusy, EgrulEmpty, Mode, Progress, load
 from infrastructure.settings import Settings
 
 SHOWN = 20
 """Problems printed; the count is of all."""
-_UNREADABLE = (BadZipFile, zlib.error, EOFError, OSError)
-"""What a damaged archive raises, whenever it is noticed."""
 _FOLDER = click.Path(exists=True, path_type=Path)
 
 
@@ -57,12 +53,12 @@ def _load(settings: Settings, folder: Path, mode: Mode) -> None:
 
         def read() -> Iterator[EgrulFile]:
             for path in paths:
-                yield from _files(path)
+                yield from files(path, path.name)
                 bar.advance(shown)
 
         try:
             done = load(settings.database_url, read(), mode, progress)
-        except (EgrulFileRefused, EgrulBusy, EgrulEmpty, *_UNREADABLE) as refused:
+        except (EgrulFileRefused, EgrulBusy, EgrulEmpty) as refused:
             raise click.ClickException(f"{str(refused).rstrip('.')}. Nothing was changed.") from None
     _tell(done)
 
@@ -73,21 +69,6 @@ def _paths(folder: Path) -> list[Path]:
     return sorted(
         path for path in folder.rglob("*") if path.suffix.lower() in (".xml", ".zip") and path.is_file()
     )
-
-
-def _files(path: Path) -> Iterator[EgrulFile]:
-    """Of a ZIP each XML file in it, unpacked while it is read."""
-    with ExitStack() as stack:
-        if path.suffix.lower() != ".zip":
-            yield EgrulFile(path.name, stack.enter_context(path.open("rb")))
-            return
-        packed = stack.enter_context(ZipFile(path))
-        for each in packed.infolist():
-            if each.flag_bits & 1:
-                raise EgrulFileRefused(f"{path.name}: it is locked by a password.")
-            if each.filename.lower().endswith(".xml"):
-                with packed.open(each) as source:
-                    yield EgrulFile(f"{path.name}/{each.filename}", source)
 
 
 def _tell(done: Progress) -> None:

@@ -4,7 +4,7 @@ import re
 import unicodedata
 from collections.abc import Iterator
 from datetime import date
-from typing import IO
+from typing import Protocol
 from xml.parsers import expat
 
 from msgspec import Struct
@@ -94,10 +94,14 @@ class Element(Struct):
         return [child for child in self.children if child.name == name]
 
 
+class Source(Protocol):
+    def read(self, size: int, /) -> bytes: ...
+
+
 class EgrulFile:
     """One file, read once and in small pieces. `encoding` and `valid_as_of` are known once reading has begun."""
 
-    def __init__(self, name: str, source: IO[bytes]) -> None:
+    def __init__(self, name: str, source: Source) -> None:
         self.name, self._source = name, source
         self.encoding = "utf-8"
         self.valid_as_of: date | None = None

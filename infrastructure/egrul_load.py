@@ -1,6 +1,7 @@
 """Loading the register of Russian legal entities into `lookup.egrul`: all of it anew, or what the files speak of."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from typing import Literal
 
@@ -125,6 +126,38 @@ def load(
         assert told is not None
         done.entries, done.valid_as_of = told
     return done
+
+
+class EgrulPresent:
+    """Of which legal entities the register knows now; for one thread."""
+
+    def __init__(self, connection: Connection[tuple[object, ...]]) -> None:
+        self._connection, self._there = connection, _is_there(connection)
+
+    def __call__(self, ogrns: Sequence[str]) -> set[str]:
+        """Those of these."""
+        if not self._there:
+            return set()
+        found = self._connection.execute(
+            "select distinct ogrn from lookup.egrul where ogrn = any(%s)", (list(ogrns),)
+        )
+        return {str(ogrn) for (ogrn,) in found.fetchall()}
+
+    def count(self) -> int:
+        """How many there are, without their branches."""
+        if not self._there:
+            return 0
+        row = self._connection.execute("select count(*) from lookup.egrul where is_main").fetchone()
+        assert row is not None
+        return int(str(row[0]))
+
+
+@contextmanager
+def present(url: str) -> Iterator[EgrulPresent]:
+    with psycopg.connect(
+        url, autocommit=True, options=_OPTIONS, application_name="chancery egrul"
+    ) as connection:
+        yield EgrulPresent(connection)
 
 
 def _rows(

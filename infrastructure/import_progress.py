@@ -32,7 +32,7 @@ class Problem(FieldError, frozen=True, kw_only=True):
 
 
 class Pending(Struct, frozen=True, kw_only=True):
-    """The batch that was begun, and what it does."""
+    """The batch that was begun, and what it does; batch 0 is all of it, as the preview has it."""
 
     batch: int
     counts: Counts

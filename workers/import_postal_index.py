@@ -34,7 +34,7 @@ class PostalIndexImport:
             progress.problems.clear()
             progress.counts = structs.replace(progress.counts, failed=0)
             stage = await self._staged(job, stack, shown=False)
-            if progress.pending is None:  # nothing is written yet
+            if not first:  # nothing is written yet
                 plan = await job.thread(stage.counts)
                 progress.total = plan.added + plan.changed + plan.vanished
                 progress.counts = structs.replace(progress.counts, unchanged=plan.unchanged)
@@ -54,7 +54,7 @@ class PostalIndexImport:
     async def _resumed(self, job: Job) -> int:
         """The batch to go on with; one that was begun by a killed attempt counts if it is in the log."""
         pending = job.progress.pending
-        if pending is None:
+        if pending is None or not pending.batch:
             return 0
         if not await job.system.log.stream(batch_id(job.id, pending.batch)):
             return pending.batch

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 from uuid import UUID
 
+from msgspec import structs
+
 from application.access import AccessError, Caller, Forbidden, require
 from application.access import system as by_itself
 from application.context import Context
@@ -16,11 +18,11 @@ from application.file_content import ObjectMissing
 from application.imports import RUN
 from domain.imports.aggregate import Applied, Applying, Canceled, Failed, Import, Previewed, Reading
 from domain.imports.commands import FailImport, FinishImport, PreviewImport
-from domain.imports.events import ImportApplyBegan, ImportStarted
+from domain.imports.events import ORGANISATIONS, Counts, ImportApplyBegan, ImportStarted
 from domain.shared import Actor, Stored
 from infrastructure.bootstrap import System, clock
 from infrastructure.import_file import FailedRow, FileRefused, fetched
-from infrastructure.import_progress import ImportProgress, Progress
+from infrastructure.import_progress import ImportProgress, Pending, Progress
 from workers.failure import told
 
 T = TypeVar("T")
@@ -133,7 +135,7 @@ async def apply(system: System, import_id: UUID, appliers: dict[str, Applier], *
     if not isinstance(state, Applying):
         return
     about = state.about
-    progress = await _applying(system.import_progress, import_id)
+    progress = await _applying(system.import_progress, import_id, about)
     async with _reported(system, import_id, last=last):
         writer = As(system, import_id, state.applied_by, await _began(system, import_id))
         async with fetched(system.objects, about.object_id) as path:
@@ -142,20 +144,24 @@ async def apply(system: System, import_id: UUID, appliers: dict[str, Applier], *
         await system.imports.report(import_id, FinishImport(counts=progress.counts))
 
 
-async def _applying(kept: ImportProgress, import_id: UUID) -> Progress:
-    """As an earlier attempt left it, or from the start, with what the preview has found out."""
+async def _applying(kept: ImportProgress, import_id: UUID, about: ImportStarted) -> Progress:
+    """As an earlier attempt left it, or from the start, with what the preview has found out.
+
+    Which rows of a table of organisations fail depends on whoever applies it; of other files, on the file alone.
+    """
     progress = await kept.of(import_id) or Progress()
     if progress.step != "applying":
-        progress = Progress(
+        anew = about.kind == ORGANISATIONS
+        progress = structs.replace(
+            progress,
             step="applying",
+            processed=0,
             total=progress.processed,
-            format=progress.format,
-            encoding=progress.encoding,
-            columns=progress.columns,
-            header=progress.header,
-            sample=progress.sample,
+            counts=Counts(),
+            pending=Pending(batch=0, counts=progress.counts),
+            problems=[] if anew else progress.problems,
         )
-        await kept.begin(import_id, progress)
+        await (kept.begin if anew else kept.keep)(import_id, progress)
     return progress
 
 

@@ -11,17 +11,19 @@ from uuid import UUID
 from application.file import FileAlreadyBound
 from application.grant import AT_A_TIME
 from application.provider import ProviderUnavailable
-from domain.imports.events import ORGANISATIONS, POSTAL_INDEX
+from domain.imports.events import EGRUL, ORGANISATIONS, POSTAL_INDEX
 from infrastructure.bootstrap import System, clock
 from infrastructure.operations import MOST_ATTEMPTS, Operations, Taken
 from workers import imports
 from workers.exports import exporter
+from workers.import_egrul import EgrulImport
 from workers.import_organisations import OrganisationImport
 from workers.import_postal_index import PostalIndexImport
 
 Work = Callable[[System, Taken], Coroutine[Any, Any, None]]
 APPLIERS: dict[str, imports.Applier] = {
     POSTAL_INDEX: PostalIndexImport(),
+    EGRUL: EgrulImport(),
     ORGANISATIONS: OrganisationImport(),
 }
 
@@ -72,6 +74,12 @@ async def import_clear(system: System, taken: Taken) -> None:
 async def import_expire(system: System, _taken: Taken) -> None:
     """Previews that nobody applied, and what was kept to be looked at of imports long past."""
     await imports.expire(system)
+
+
+async def invoice_render(system: System, taken: Taken) -> None:
+    """`about`: contract_id, invoice_id. The invoice as PDF; made again it is the same."""
+    about = taken.about
+    await system.invoice_papers.make(UUID(about["contract_id"]), UUID(about["invoice_id"]))
 
 
 async def user_tell_provider(system: System, taken: Taken) -> None:

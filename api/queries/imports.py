@@ -20,10 +20,10 @@ from api.queries.records import Asked, Clock, Found, IfNoneMatch, MinPosition, R
 from api.queries.records import Progress as Positions
 from api.refs import Ref, id_of
 from application.access import ANYTHING, Caller, may, require
+from infrastructure.export_format import harmless
 from infrastructure.import_file import FailedRow
 from infrastructure.import_progress import ImportProgress, Problem
 from infrastructure.import_progress import Progress as Kept
-from infrastructure.spreadsheet import neutral
 from projections.imports import LISTING, Import
 
 RUN = "import:run"
@@ -76,7 +76,7 @@ _decode = msgspec.json.Decoder(Import).decode
 
 def complete(view: Import, kept: Kept | None) -> ImportView:
     """The record and what the job has written down, which may be a step ahead of each other."""
-    kept = kept or Kept()
+    kept = kept or Kept(counts=view.counts)
     progress, counts = Progress(processed=kept.processed, total=kept.total), kept.counts
     if view.state == "applying" and kept.step == "reading":
         progress, counts = Progress(processed=0, total=None), view.counts
@@ -140,7 +140,7 @@ def _fitting(failed: FailedRow, columns: int) -> list[str]:
 def _lines(rows: list[list[str]]) -> bytes:
     """RFC 4180; what a spreadsheet would compute is made text."""
     written = StringIO()
-    csv.writer(written).writerows([neutral(cell) for cell in row] for row in rows)
+    csv.writer(written).writerows([harmless(cell) for cell in row] for row in rows)
     return written.getvalue().encode()
 
 
