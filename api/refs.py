@@ -7,6 +7,7 @@ from litestar.params import FromPath
 
 from api.problems import NotFound
 from application.ports import Claims
+from domain.number import number_of
 
 Ref = FromPath[str]
 """A record's id, number or custom id, in a path."""
@@ -26,7 +27,7 @@ def id_of(ref: str) -> UUID:
 
 
 class Refs:
-    """Custom ids as they are claimed now, so that a record is found by its name as soon as its command is answered."""
+    """Custom ids and numbers as they are claimed now, so that a record is found by them as soon as it has them."""
 
     def __init__(self, claims: Claims) -> None:
         self._claims = claims
@@ -38,6 +39,16 @@ class Refs:
         owner = (
             await self._claims.owner(f"{noun}.custom_id", ref.lower()) if _CUSTOM_ID.fullmatch(ref) else None
         )
+        if owner is None:
+            raise NotFound
+        return owner
+
+    async def numbered(self, noun: str, ref: str) -> UUID:
+        """The id of the noun's record that the UUID or number names. Raises NotFound."""
+        if _UUID.fullmatch(ref):
+            return UUID(ref)
+        number = number_of(ref)
+        owner = None if number is None else await self._claims.owner(f"{noun}.number", number.claim)
         if owner is None:
             raise NotFound
         return owner

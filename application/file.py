@@ -1,7 +1,7 @@
 """Files: taken in as they stream by, or announced and fetched from the object store; bound once, by their owner."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, ClassVar
 from uuid import UUID
@@ -177,38 +177,56 @@ class Files:
         file_ids: Sequence[UUID],
         owner_id: UUID,
         *,
-        purpose: str = content.ATTACHMENT,
+        purposes: Sequence[str] = (content.ATTACHMENT,),
         binder: UUID | None = None,
+        already: Collection[UUID] = (),
         pointer: str = "/attachments/{}",
     ) -> Reliance:
-        """What a command relies on that binds these files: that each is whole, its owner's and for this purpose.
+        """What a command relies on that binds these files: that each is whole, its owner's and for such a purpose.
 
-        The binder's own guards claim (`file.binding`, id), so that a file is bound once; `binder` may have it already.
-        `pointer` says where in the body the n-th id stands. Raises FileNotYours, FileAlreadyBound, with every wrong id.
+        The binder's own guards claim (`file.binding`, id), so that a file is bound once; `binder` may have it already,
+        and those that it has `already` are not judged again. `pointer` says where in the body the n-th id stands.
+        Raises FileNotYours, FileAlreadyBound, with every wrong id.
         """
-        claims = [owned(file_id, owner_id, purpose) for file_id in file_ids]
-        found = await asyncio.gather(*(self._claims.owner(kind, value) for kind, value, _ in claims))
-        foreign = [at for at, file_id in enumerate(file_ids) if found[at] != file_id]
-        if foreign:
+        places = [at for at, file_id in enumerate(file_ids) if file_id not in already]
+        found = await asyncio.gather(*(self._owned(file_ids[at], owner_id, purposes) for at in places))
+        if foreign := [at for at, claim in zip(places, found, strict=True) if claim is None]:
             errors = _wrong(foreign, pointer, "not_yours", "You have no such complete file for this.")
             raise FileNotYours("Not every file is yours to use here.", errors=errors)
-        binders = await asyncio.gather(*(self._claims.owner(BINDING, str(each)) for each in file_ids))
-        if bound := [at for at, owner in enumerate(binders) if owner not in (None, binder)]:
+        binders = await asyncio.gather(*(self._claims.owner(BINDING, str(file_ids[at])) for at in places))
+        if bound := [at for at, owner in zip(places, binders, strict=True) if owner not in (None, binder)]:
             errors = _wrong(bound, pointer, "already_bound", "This file belongs to something else already.")
             raise FileAlreadyBound("A file can be used once.", errors=errors)
-        return Reliance(require=tuple(claims))
+        return Reliance(require=tuple(claim for claim in found if claim is not None))
+
+    async def _owned(
+        self, file_id: UUID, owner_id: UUID, purposes: Sequence[str]
+    ) -> tuple[str, str, UUID] | None:
+        """The claim that it is his, for the first of these purposes that it was uploaded for."""
+        for purpose in purposes:
+            kind, value, _ = claim = owned(file_id, owner_id, purpose)
+            if await self._claims.owner(kind, value) == file_id:
+                return claim
+        return None
 
     async def avatar(self, file_id: UUID, user_id: UUID) -> Reliance:
         """As `binding`: the user's own image, uploaded as an avatar."""
         return await self.binding(
-            (file_id,), user_id, purpose=content.AVATAR, binder=user_id, pointer="/avatar_file_id"
+            (file_id,), user_id, purposes=(content.AVATAR,), binder=user_id, pointer="/avatar_file_id"
         )
 
     async def paper(self, file_id: UUID, owner_id: UUID, document_id: UUID) -> Reliance:
         """As `binding`: one's own PDF, uploaded as a document."""
         return await self.binding(
-            (file_id,), owner_id, purpose=content.DOCUMENT, binder=document_id, pointer="/file_id"
+            (file_id,), owner_id, purposes=(content.DOCUMENT,), binder=document_id, pointer="/file_id"
         )
+
+    async def enclosures(
+        self, file_ids: Sequence[UUID], owner_id: UUID, *, already: Collection[UUID]
+    ) -> Reliance:
+        """As `binding`: what a letter encloses, whether it was uploaded to be attached or as a document."""
+        purposes = (content.ATTACHMENT, content.DOCUMENT)
+        return await self.binding(file_ids, owner_id, purposes=purposes, already=already)
 
     def taken(self, taken: ClaimTaken) -> DomainError:
         """What a binder says whose claim on a file came too late."""

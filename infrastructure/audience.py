@@ -7,6 +7,7 @@ from uuid import UUID
 
 from application.access import ANYTHING, Caller, Resource, Right, in_force, may
 from projections.audience import Audience
+from projections.columns import ColumnType
 from projections.conditions import Condition, every, some, where
 from projections.lists import Listing
 
@@ -24,12 +25,19 @@ def visible(caller: Caller, listing: Listing, now: datetime) -> Condition | None
         scoped = {each.scope_id for each in held if each.scope_type == scope_type}
         if scoped and scope_type == "own":
             ways.append(where("{column} = %s", column, caller.actor.id))
+        elif scoped and _holds_many(listing, column):
+            ways.append(where("{column} && %s::text[]", column, sorted(scoped)))
         elif scoped:
             ways.append(where("{column} = any(%s::uuid[])", column, _records(scoped)))
     if audience.within is not None:
         places = sorted({(each.scope_type, each.scope_id) for each in held if each.scope_type != "own"})
         ways += [_both(audience.within, place) for place in places]
     return some(ways)
+
+
+def _holds_many(listing: Listing, name: str) -> bool:
+    column = listing.columns.get(name)
+    return column is not None and column.type is ColumnType.TEXT_ARRAY
 
 
 def _both(columns: tuple[str, str], place: tuple[str, str]) -> Condition:
