@@ -85,5 +85,5 @@ def answered(said: Answer | DryRun, *, at: str | None = None) -> answers.Answer[
         said.extra,
         status=said.status,
         replayed=said.replayed,
-        location=f"{at}/{said.id}" if at is not None and said.status == 201 else None,
+        location=f"{at}/{said.extra.get('id', said.id)}" if at is not None and said.status == 201 else None,
     )

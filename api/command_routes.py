@@ -11,10 +11,12 @@ from api.commands import export as export_commands
 from api.commands import file as file_commands
 from api.commands import grant as grant_commands
 from api.commands import imports as import_commands
+from api.commands import invoice as invoice_commands
 from api.commands import lookup as lookup_commands
 from api.commands import me as me_commands
 from api.commands import message as message_commands
 from api.commands import organisation as organisation_commands
+from api.commands import payment as payment_commands
 from api.commands import permission as permission_commands
 from api.commands import resource as resource_commands
 from api.commands import user as user_commands
@@ -29,6 +31,8 @@ def commands(system: System, refs: Refs) -> list[Router]:
         api_client_commands.routes(system.api_clients),
         *contact_commands.routes(system.contacts),
         contract_commands.routes(system.contracts, refs),
+        payment_commands.routes(system.payments, refs),
+        *invoice_commands.routes(system.invoices, refs),
         *document_commands.routes(system.documents, system.document_types),
         export_commands.routes(system.exports),
         file_commands.routes(system.files),

@@ -17,9 +17,12 @@ from api.queries import export as export_queries
 from api.queries import file as file_queries
 from api.queries import grant as grant_queries
 from api.queries import imports as import_queries
+from api.queries import invoice as invoice_queries
+from api.queries import ledger as ledger_queries
 from api.queries import lookup as lookup_queries
 from api.queries import message as message_queries
 from api.queries import organisation as organisation_queries
+from api.queries import payment as payment_queries
 from api.queries import permission as permission_queries
 from api.queries import reference as reference_queries
 from api.queries import resource as resource_queries
@@ -39,8 +42,10 @@ from projections.document import DOCUMENTS
 from projections.export import EXPORTS
 from projections.grant import GRANTS
 from projections.imports import IMPORTS
+from projections.invoice import INVOICES
 from projections.message import MESSAGES
 from projections.organisation import ORGANISATIONS
+from projections.payment import PAYMENTS
 from projections.projection import Fold
 from projections.resource import RESOURCES
 from projections.user import USERS
@@ -60,6 +65,7 @@ def queries(system: System, pages: Lists, refs: Refs, streams: Streams) -> list[
         contract_queries.routes(
             _records(system, CONTRACTS, contract_queries.ContractSight(clock)), pages, refs, clock
         ),
+        *_money(system, pages, refs),
         *document_queries.routes(
             _records(system, DOCUMENTS, document_queries.DocumentSight(clock)),
             document_queries.Reads(
@@ -140,6 +146,31 @@ def _events(system: System, streams: Streams) -> Router:
         system.log, system.positions, sight, system.callers.caller, lambda: system.failed
     )
     return event_queries.routes(follower, sight, system, streams)
+
+
+def _money(system: System, pages: Lists, refs: Refs) -> list[Router]:
+    contracts, sight = system.records[CONTRACTS.name], contract_queries.ContractSight(clock)
+    return [
+        payment_queries.routes(_records(system, PAYMENTS, sight), contracts, pages, refs, clock),
+        invoice_queries.routes(
+            _records(system, INVOICES, sight),
+            invoice_queries.Reads(system.records[INVOICES.name], contracts),
+            system.invoices,
+            system.invoice_papers,
+            system.objects,
+            pages,
+            clock,
+        ),
+        ledger_queries.routes(
+            _records(system, ORGANISATIONS, organisation_queries.OrganisationSight(clock)),
+            system.records[ORGANISATIONS.name],
+            system,
+            system.pool,
+            lambda name: system.positions.known.get(name, 0),
+            pages,
+            clock,
+        ),
+    ]
 
 
 def _records(system: System, fold: Fold[Any], sight: Sight) -> Records:

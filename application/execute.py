@@ -64,6 +64,7 @@ class Execute:
         *,
         new: bool = False,
         upsert: bool = False,
+        makes: bool = False,
         made: Callable[[tuple[E, ...]], bool] = bool,
         resource: Callable[[S], Resource] = lambda _: ANYTHING,
         relies: Callable[[], Awaitable[Reliance]] | None = None,
@@ -75,7 +76,8 @@ class Execute:
         none_left: Callable[[], DomainError] | None = None,
     ) -> Answer | DryRun:
         """`new`: the stream has just been named. `upsert`: it may exist or not; `made` tells from the events whether
-        something was made (201). `once` joins the answer but is never kept: a replay shows null.
+        something was made (201). `makes`: something within the record is made (201); its id stands in `extra`. `once`
+        joins the answer but is never kept: a replay shows null.
 
         Raises DomainError, AccessError, VersionMismatch, TooBusy, and what the store raises.
         """
@@ -86,6 +88,7 @@ class Execute:
             need=need,
             new=new,
             upsert=upsert,
+            makes=makes,
             made=made,
             resource=resource,
             relies=relies,

@@ -12,6 +12,7 @@ from application.execute import Execute
 from application.file import FileAlreadyBound
 from application.file_content import ObjectMissing, Objects, Sniffer, looked_at
 from application.ports import Claims, EventStore, Reliance
+from domain.contract.guards import INVOICE
 from domain.file.aggregate import FILE, FileUnknown, Nothing, Received, Removed
 from domain.file.commands import RemoveFile
 from domain.file.guards import BINDING, OBJECT
@@ -91,7 +92,7 @@ class FileUpkeep:
             await self._objects.remove(object_id)
 
     async def sweep(self, now: datetime) -> int:
-        """Deletes objects of yesterday's that no file and no import owns: what a crash before recording left behind.
+        """Deletes objects of yesterday's that no file, import or invoice owns: what a crash before recording left behind.
 
         Answers how many. To be called at least once a day.
         """
@@ -100,7 +101,9 @@ class FileUpkeep:
         )
         gone = 0
         for object_id in strays:
-            if not any([await self._claims.owner(kind, str(object_id)) for kind in (OBJECT, IMPORTED)]):
+            if not any(
+                [await self._claims.owner(kind, str(object_id)) for kind in (OBJECT, IMPORTED, INVOICE)]
+            ):
                 await self._objects.remove(object_id)
                 gone += 1
         return gone

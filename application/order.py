@@ -27,6 +27,7 @@ class Order(Struct, Generic[S, C, E], frozen=True, kw_only=True):
     need: Need
     new: bool
     upsert: bool
+    makes: bool
     made: Callable[[tuple[E, ...]], bool]
     resource: Callable[[S], Resource]
     relies: Callable[[], Awaitable[Reliance]] | None
@@ -56,7 +57,7 @@ def attempt_of(order: Order[S, C, E], context: Context, decision: Decision[S, E]
         session=_session(context.caller),
         grant_id=authority.grant_id,
         key=context.key,
-        status=201 if order.new or (order.upsert and order.made(events)) else 200,
+        status=201 if order.new or order.makes or (order.upsert and order.made(events)) else 200,
         extra=_without_secrets(order.extra, order.once),
         relies=decision.reliance,
         secrets=order.secrets,

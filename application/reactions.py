@@ -10,7 +10,7 @@ from uuid import UUID
 from msgspec import UNSET, Struct
 
 from domain.contact.events import ContactChanged
-from domain.contract.events import ContractSigned
+from domain.contract.events import ContractSigned, Invoiced
 from domain.export.events import ExportRequested
 from domain.file.events import FileReceived
 from domain.imports.events import ImportApplied, ImportApplyBegan, ImportCanceled, ImportFailed, ImportStarted
@@ -63,6 +63,11 @@ def _signed(recorded: Recorded[ContractSigned]) -> tuple[Effect, ...]:
     return (Tell(user_id=manager_id, text=f"Contract {name} was signed."),)
 
 
+def _invoiced(recorded: Recorded[Invoiced]) -> tuple[Effect, ...]:
+    invoice = {"contract_id": str(recorded.stream_id), "invoice_id": str(recorded.event.invoice_id)}
+    return (Ask(kind="invoice.render", about=invoice),)
+
+
 def _received(recorded: Recorded[FileReceived]) -> tuple[Effect, ...]:
     return (Ask(kind="file.recheck", about={"file_id": str(recorded.stream_id)}),)
 
@@ -94,6 +99,7 @@ def _managed(recorded: Recorded[OrganisationChanged]) -> tuple[Effect, ...]:
 TELL_ACCOUNT_MANAGER_WHEN_CONTRACT_SIGNED = Reaction(
     name="tell_account_manager_when_contract_signed", when=ContractSigned, then=_signed
 )
+RENDER_INVOICE_WHEN_ISSUED = Reaction(name="render_invoice_when_issued", when=Invoiced, then=_invoiced)
 RECHECK_FILE_WHEN_RECEIVED = Reaction(name="recheck_file_when_received", when=FileReceived, then=_received)
 REASSIGN_CONTRACTS_WHEN_CONTACT_CHANGED = Reaction(
     name="reassign_contracts_when_contact_changed", when=ContactChanged, then=_answered_for

@@ -1,6 +1,7 @@
 """Everything the office keeps, put together."""
 
 from dataclasses import dataclass
+from zoneinfo import ZoneInfo
 
 from application.contact import Contacts
 from application.contract import Contracts
@@ -9,9 +10,12 @@ from application.document_type import DocumentTypes
 from application.export import Exports
 from application.file import Files
 from application.file_upkeep import FileUpkeep
+from application.invoice import Invoices
 from application.message import Dialogs
+from application.numbers import Numbers
 from application.organisation import Organisations
 from application.party import Parties
+from application.payment import Payments
 from application.postal_index import PostalIndex
 from application.prefill import Prefill
 from application.reference import References
@@ -21,8 +25,10 @@ from infrastructure.core import Core, clock
 from infrastructure.embedded import s3
 from infrastructure.event_store import new_id
 from infrastructure.exported_lists import ExportedLists
+from infrastructure.invoice_papers import InvoicePapers
 from infrastructure.object_store import ObjectStore
 from infrastructure.registers import Registers
+from infrastructure.seller import seller_of
 from infrastructure.sniff import Sniffer
 from infrastructure.unbound import UnboundFiles, id_of_time
 
@@ -38,6 +44,9 @@ class Office:
     organisations: Organisations
     contacts: Contacts
     contracts: Contracts
+    payments: Payments
+    invoices: Invoices
+    invoice_papers: InvoicePapers
     document_types: DocumentTypes
     documents: Documents
     resources: Resources
@@ -62,6 +71,7 @@ def office_of(core: Core) -> Office:
     files = Files(execute, store, claims, objects, Sniffer, limits, new_id)
     exported_lists = ExportedLists(clock)
     organisations, registers = Organisations(execute, claims, new_id), Registers(settings, pool, claims)
+    numbers = Numbers(claims, ZoneInfo(settings.time_zone))
     return Office(
         files=files,
         file_upkeep=FileUpkeep(execute, store, claims, objects, Sniffer, UnboundFiles(pool), id_of_time),
@@ -70,6 +80,9 @@ def office_of(core: Core) -> Office:
         organisations=organisations,
         contacts=Contacts(execute, core.callers, parties, new_id),
         contracts=Contracts(execute, store, core.callers, claims, parties, new_id),
+        payments=Payments(execute, new_id),
+        invoices=Invoices(execute, store, claims, numbers, seller_of(settings), new_id),
+        invoice_papers=InvoicePapers(pool, core.log, objects),
         document_types=DocumentTypes(execute, new_id),
         documents=Documents(execute, store, parties, files),
         resources=Resources(execute, store, parties, new_id),

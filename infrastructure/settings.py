@@ -91,6 +91,15 @@ class Settings(Servers, frozen=True, kw_only=True):
     ] = ""
     public_url: Annotated[str, Meta(description="how callers reach the API; the issuer of its tokens")] = ""
     root_path: Annotated[str, Meta(description="path that a proxy puts in front")] = ""
+    seller_name: Annotated[str, Meta(description="who issues the invoices")] = ""
+    seller_address: Annotated[str, Meta(description="the address on the invoices")] = ""
+    seller_identifiers: Annotated[
+        tuple[str, ...],
+        Meta(description="what registers know the seller by: siren=732829320, vat=FR39732829320"),
+    ] = ()
+    seller_note: Annotated[str, Meta(description="what the law wants said on the invoices, of taxes say")] = (
+        ""
+    )
     time_zone: Annotated[str, Meta(description="zone of `today` and of the years in numbers")] = "UTC"
     email_domains: Annotated[tuple[str, ...], Meta(description="domains that may register; none = any")] = ()
     cors_origins: Annotated[tuple[str, ...], Meta(description="exact origins a browser may call from")] = ()

@@ -89,6 +89,9 @@ RULES: Mapping[str, Rule] = {
     ),
     "root_path": _matches(r"(/[^/\s?#]+)+", "must begin with a slash and not end with one"),
     "admin_email": _matches(r"[^@\s]+@[^@\s]+", "is not an e-mail address"),
+    "seller_identifiers": _matches(
+        r"[a-z][a-z0-9_]{0,31}=[^=]+", "must be name=value, such as siren=732829320"
+    ),
     "time_zone": _time_zone,
     "password_special_characters": _no_letter,
     "key_encryption_key": _key,

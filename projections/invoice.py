@@ -7,11 +7,14 @@ from uuid import UUID
 
 from msgspec import Struct
 from msgspec.structs import replace
+from psycopg import sql
 
 from domain.contract.events import Credited, Invoiced, Particulars
 from domain.money import Money, nothing_in
 from domain.shared import Recorded
+from projections.audience import Audience
 from projections.columns import Column, ColumnType
+from projections.lists import Listing
 from projections.projection import Fold, moved
 
 
@@ -133,3 +136,20 @@ def fold(view: Invoice | None, recorded: Recorded[Invoiced | Credited]) -> Invoi
 
 
 INVOICES = Fold(name="invoice", version=1, view=Invoice, columns=COLUMNS, fold=fold, key=about)
+
+_MANAGER = Column(type=ColumnType.UUID, get=attrgetter("contract_id"), indexed=False)
+LISTING = Listing(
+    name="invoice",
+    view=Invoice,
+    columns={**COLUMNS, "account_manager_id": _MANAGER},
+    # Who answers for it is who answers for its contract now; who does not ask for that pays nothing for it.
+    relation=sql.SQL(
+        "(select i.*, c.account_manager_id"
+        ' from "read"."invoice" i left join "read"."contract" c on c.id = i.contract_id) as invoices'
+    ),
+    audience=Audience(
+        path="invoices",
+        right="contract:invoice",
+        by={"organisation": "organisation_id", "own": "account_manager_id"},
+    ),
+)

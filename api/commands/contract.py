@@ -25,6 +25,8 @@ from domain.contract.commands import (
 )
 from domain.contract.refusals import (
     AlreadySigned,
+    AmountBelowInvoiced,
+    AmountBelowPaid,
     AmountMissing,
     AmountNegative,
     AmountUnwanted,
@@ -33,6 +35,8 @@ from domain.contract.refusals import (
     ContractUnknown,
     CurrencyDiffers,
     CustomIdTaken,
+    IsInvoiced,
+    IsPaid,
     NotSettled,
     NotSigned,
     SignedAmountFirm,
@@ -153,7 +157,15 @@ def routes(contracts: Contracts, refs: Refs) -> Router:
         "/{ref:str}/amend",
         status_code=200,
         responses=problems(
-            *_OVER, NotSigned, KeyMissing, MoneyInvalid, AmountNegative, AmountUnwanted, CurrencyDiffers
+            *_OVER,
+            NotSigned,
+            KeyMissing,
+            MoneyInvalid,
+            AmountNegative,
+            AmountUnwanted,
+            CurrencyDiffers,
+            AmountBelowPaid,
+            AmountBelowInvoiced,
         ),
     )
     async def amend_contract(
@@ -165,12 +177,16 @@ def routes(contracts: Contracts, refs: Refs) -> Router:
         idempotency_key: IdempotencyKey = None,
         dry_run: DryRunFlag = False,
     ) -> Answer[Receipt]:
-        """Change the amount of a signed contract, in the currency that was signed."""
+        """Change the amount of a signed contract, in its currency, to no less than was paid or invoiced."""
         asked = context(request, data, if_match, idempotency_key, dry_run=dry_run, key_required=True)
         said = await contracts.amend(await refs.id("contract", ref), as_command(data, AmendContract), asked)
         return answered(said)
 
-    @post("/{ref:str}/cancel", status_code=200, responses=problems(*_OVER, KeyMissing, StepUpRequired))
+    @post(
+        "/{ref:str}/cancel",
+        status_code=200,
+        responses=problems(*_OVER, IsPaid, IsInvoiced, KeyMissing, StepUpRequired),
+    )
     async def cancel_contract(
         request: Asked,
         ref: Ref,
@@ -180,7 +196,7 @@ def routes(contracts: Contracts, refs: Refs) -> Router:
         idempotency_key: IdempotencyKey = None,
         dry_run: DryRunFlag = False,
     ) -> Answer[Receipt]:
-        """Cancel it, signed or not. That is final."""
+        """Cancel it, signed or not, when no money and no invoice stands on it. That is final."""
         asked = context(request, data, if_match, idempotency_key, dry_run=dry_run, key_required=True)
         said = await contracts.cancel(await refs.id("contract", ref), as_command(data, CancelContract), asked)
         return answered(said)

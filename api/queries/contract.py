@@ -27,6 +27,16 @@ class _Scope(msgspec.Struct, frozen=True):
 _scope = msgspec.json.Decoder(_Scope)
 
 
+def resource_of(record: bytes) -> Resource:
+    """The contract as scopes see it."""
+    about = _scope.decode(record)
+    manager_id = about.account_manager_id
+    return Resource(
+        scopes=frozenset({("organisation", str(about.organisation_id))}),
+        responsible_ids=frozenset() if manager_id is None else frozenset({manager_id}),
+    )
+
+
 class ContractSight:
     """Implements Sight."""
 
@@ -34,13 +44,7 @@ class ContractSight:
         self._clock = clock
 
     def sees(self, caller: Caller, record: bytes) -> bool:
-        about = _scope.decode(record)
-        manager_id = about.account_manager_id
-        resource = Resource(
-            scopes=frozenset({("organisation", str(about.organisation_id))}),
-            responsible_ids=frozenset() if manager_id is None else frozenset({manager_id}),
-        )
-        return may(caller, VIEW, resource, self._clock()) is not None
+        return may(caller, VIEW, resource_of(record), self._clock()) is not None
 
     def hidden(self, caller: Caller, record_id: UUID) -> frozenset[str]:  # noqa: ARG002 - the same for all
         return frozenset()
