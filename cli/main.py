@@ -7,21 +7,28 @@ import rich_click as click
 
 import cli
 from cli.options import accept_settings
+from domain.shared import noun_of
 
 
 class Commands(click.RichGroup):
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
-        modules = sorted(module.name for module in pkgutil.iter_modules(cli.__path__))
-        return [module.replace("_", "-") for module in modules if f"cli.{module}" != "cli.main"]
+        return sorted(_modules())
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in self.list_commands(ctx):
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        module = _modules().get(cmd_name)
+        if module is None:
             return None
-        command = getattr(import_module(f"cli.{cmd_name.replace('-', '_')}"), "command", None)
+        command = getattr(import_module(f"cli.{module}"), "command", None)
         if not isinstance(command, click.Command):
             return None
         command.name = cmd_name
         return accept_settings(command)
+
+
+def _modules() -> dict[str, str]:
+    """Name of the command to its module, as nouns and their folders."""
+    modules = (module.name for module in pkgutil.iter_modules(cli.__path__) if module.name != "main")
+    return {noun_of(module).replace("_", "-"): module for module in modules}
 
 
 @click.group("chancery", cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})

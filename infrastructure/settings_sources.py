@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 PREFIX = "CHANCERY_"
-_NOT_FIELDS = (PREFIX + "CONFIG",)
+_NOT_FIELDS = tuple(PREFIX + name for name in ("CONFIG", "URL", "LOGIN", "PASSWORD"))
+"""What says where settings are, or, to a command that asks a running Chancery, where that is and who asks."""
 
 Found = Iterable[tuple[str, str, object]]
 
