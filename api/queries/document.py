@@ -141,6 +141,7 @@ def routes(
         request: Asked, ref: Ref, document: Ref, at_least: MinPosition = None
     ) -> Answer[History]:
         """Who put which version on record, when."""
+        await records.others(at_least, reads.document)
         await document_of(request, ref, document)
         return await records.history(request, id_of(document), at_least=at_least)
 

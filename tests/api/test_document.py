@@ -211,6 +211,20 @@ async def test_a_list_waits_for_the_organisation_it_is_of(office):
     assert (await office.admin.get(f"{place}/documents", headers=asked)).json()["data"] == []
 
 
+@pytest.mark.parametrize("read", ["", "/history", "/content"])
+async def test_a_document_that_is_not_known_yet_is_waited_for(office, read):
+    place, type_id = await office.organisation(), await a_type(office)
+    office.transport.follows = False
+    try:
+        made = await recorded(office.admin, place, type_id, confidential=True)
+        asked = {"X-Min-Position": made.headers["x-event-position"]}
+        path = f"{place}/documents/{made.json()['id']}{read}"
+        assert code(await office.admin.get(path, headers=asked)) == (503, "projection_behind")
+    finally:
+        office.transport.follows = True
+    assert (await office.admin.get(path, headers=asked)).status_code == 200
+
+
 @pytest.mark.parametrize(
     ("wanted", "found"), [("yes", 1), ("да", 1), ("no", 0), ("null", 0), ("2026-03-01", 1)]
 )
