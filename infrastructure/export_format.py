@@ -1,4 +1,4 @@
-"""How an exported list is written: CSV that spreadsheets open as text, or NDJSON as the list itself answers."""
+"""How an exported list is written: CSV that spreadsheets open as text, NDJSON as the list itself answers."""
 
 import csv
 from collections.abc import Iterator, Sequence
@@ -53,7 +53,7 @@ class CsvWriting:
         return BOM + _lines([[".".join(path) for path in self._paths]])
 
     def rows(self, records: Sequence[bytes]) -> bytes:
-        return _lines([[harmless(text) for text in cells(record, self._paths)] for record in records])
+        return _lines([[_cell(value) for value in cells(record, self._paths)] for record in records])
 
     def tail(self) -> bytes:
         return b""
@@ -70,9 +70,15 @@ def harmless(text: str) -> str:
     return f"'{text}" if text.startswith(_FORMULA) else text
 
 
-def cells(record: bytes, paths: Sequence[Path]) -> list[str]:
+def _cell(value: Any) -> str:
+    """A number is no formula, whatever its sign."""
+    return text_of(value) if isinstance(value, int | float) else harmless(text_of(value))
+
+
+def cells(record: bytes, paths: Sequence[Path]) -> list[Any]:
+    """The values of a record, column by column."""
     whole = _record.decode(record)
-    return [_text(_at(whole, path)) for path in paths]
+    return [_at(whole, path) for path in paths]
 
 
 def _at(value: Any, path: Path) -> Any:
@@ -83,7 +89,8 @@ def _at(value: Any, path: Path) -> Any:
     return value
 
 
-def _text(value: Any) -> str:
+def text_of(value: Any) -> str:
+    """As one cell has it."""
     match value:
         case None:
             return ""

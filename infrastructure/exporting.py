@@ -14,11 +14,12 @@ from application.access import AccessError
 from application.export import Exports, Wanted
 from domain.export.aggregate import Requested
 from domain.export.commands import CompleteExport
-from domain.export.events import CSV, ExportRequested
+from domain.export.events import CSV, NDJSON, ExportRequested
 from domain.shared import Actor, DomainError
 from infrastructure.actors import Actors
 from infrastructure.event_store import new_id
 from infrastructure.export_format import CsvWriting, NdjsonWriting, Writing, paths_of
+from infrastructure.export_xlsx import TooManyRows, XlsxWriting
 from infrastructure.exported_lists import ExportedLists, Reading
 from infrastructure.object_store import ObjectStore
 from infrastructure.postgres import connect
@@ -71,7 +72,7 @@ class Exporter:
             return
         try:
             await self._make(export_id, state.about)
-        except (ListRefused, DomainError, AccessError, RequesterGone) as refusal:
+        except (ListRefused, DomainError, AccessError, RequesterGone, TooManyRows) as refusal:
             await self._exports.fail(export_id, refusal.code, str(refusal))
         except Exception:
             if last:
@@ -121,9 +122,10 @@ class RequesterGone(Exception):
 
 
 def _writing(reading: Reading, form: str) -> Writing:
-    if form == CSV:
-        return CsvWriting(paths_of(reading.listing.view, reading.members))
-    return NdjsonWriting()
+    if form == NDJSON:
+        return NdjsonWriting()
+    paths = paths_of(reading.listing.view, reading.members)
+    return CsvWriting(paths) if form == CSV else XlsxWriting(paths)
 
 
 _POSITION = b"select position from projections where name = %s and place = 'read'"
