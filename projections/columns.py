@@ -183,7 +183,18 @@ def ddl(schema: str, name: str, columns: Mapping[str, Column]) -> str:
     table = f'"{schema}"."{name}"'
     return "\n".join(
         [f"create table {table} (", ",\n".join([_FIXED, *lines]), ");"]
+        + [f'alter table {table} alter column "{each}" {_SAMPLED};' for each in _arrays(columns)]
         + [f"create index on {table} {index};" for index in _indexes(columns)]
+    )
+
+
+# With the default of 100 a member that few records have is none that the planner knows: it reads the whole list for it.
+_SAMPLED = "set statistics 1000"
+
+
+def _arrays(columns: Mapping[str, Column]) -> Iterator[str]:
+    return (
+        name for name, column in columns.items() if column.type is ColumnType.TEXT_ARRAY and column.indexed
     )
 
 
