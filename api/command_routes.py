@@ -7,11 +7,13 @@ from api.commands import contact as contact_commands
 from api.commands import contract as contract_commands
 from api.commands import department as department_commands
 from api.commands import document as document_commands
+from api.commands import erasure as erasure_commands
 from api.commands import export as export_commands
 from api.commands import file as file_commands
 from api.commands import grant as grant_commands
 from api.commands import imports as import_commands
 from api.commands import invoice as invoice_commands
+from api.commands import legal_hold as legal_hold_commands
 from api.commands import lookup as lookup_commands
 from api.commands import me as me_commands
 from api.commands import message as message_commands
@@ -40,6 +42,8 @@ def commands(system: System, refs: Refs) -> list[Router]:
         organisation_commands.routes(system.organisations),
         resource_commands.routes(system.resources),
         lookup_commands.routes(system.prefill),
+        *erasure_commands.routes(system.erasures),
+        legal_hold_commands.routes(system.legal_holds),
         user_commands.routes(system.users, system.password_changes),
         grant_commands.routes(system.grants),
         import_commands.routes(system.imports),

@@ -19,6 +19,7 @@ from api.queries import grant as grant_queries
 from api.queries import imports as import_queries
 from api.queries import invoice as invoice_queries
 from api.queries import ledger as ledger_queries
+from api.queries import legal_hold as legal_hold_queries
 from api.queries import lookup as lookup_queries
 from api.queries import message as message_queries
 from api.queries import organisation as organisation_queries
@@ -43,6 +44,7 @@ from projections.export import EXPORTS
 from projections.grant import GRANTS
 from projections.imports import IMPORTS
 from projections.invoice import INVOICES
+from projections.legal_hold import LEGAL_HOLDS
 from projections.message import MESSAGES
 from projections.organisation import ORGANISATIONS
 from projections.payment import PAYMENTS
@@ -120,6 +122,9 @@ def queries(system: System, pages: Lists, refs: Refs, streams: Streams) -> list[
             _records(system, RESOURCES, resource_queries.ResourceSight(clock)), pages, clock
         ),
         lookup_queries.routes(system.registers.lookups, system, clock),
+        legal_hold_queries.routes(
+            _records(system, LEGAL_HOLDS, legal_hold_queries.LegalHoldSight(clock)), pages, clock
+        ),
         audit_queries.routes(system, pages, clock),
         _events(system, streams),
     ]

@@ -12,7 +12,7 @@ from application.execute import Execute
 from application.organisation import VIEW
 from application.party import Parties
 from application.ports import Answer, Callers, NewId, Reliance
-from domain.contact.aggregate import CONTACT, Contact, Nothing
+from domain.contact.aggregate import CONTACT, Contact, Erased, Nothing
 from domain.contact.commands import AddContact, ArchiveContact, ChangeContact
 from domain.organisation.aggregate import OrganisationIsArchived
 
@@ -89,7 +89,7 @@ def of(contact: Contact) -> Resource:
     """The contact as scopes see it: his organisation's, and `own/*` of who answers for him."""
     if isinstance(contact, Nothing):
         return Resource()
-    responsible_id = contact.details.responsible_id
+    responsible_id = contact.responsible_id if isinstance(contact, Erased) else contact.details.responsible_id
     return Resource(
         scopes=frozenset({("organisation", str(contact.organisation_id))}),
         responsible_ids=frozenset() if responsible_id is None else frozenset({responsible_id}),

@@ -1,6 +1,6 @@
 """Organisations and their people as other nouns rely on them: known, open, and in whose scope."""
 
-from typing import ClassVar
+from typing import ClassVar, assert_never
 from uuid import UUID
 
 from msgspec import Struct
@@ -67,8 +67,16 @@ class Parties:
 
     async def responsible_for(self, contact_id: UUID) -> UUID | None:
         """Who answers for the contact."""
-        loaded = await self._store.load(contact.CONTACT, contact_id, fresh=True)
-        return None if isinstance(loaded.state, contact.Nothing) else loaded.state.details.responsible_id
+        known = (await self._store.load(contact.CONTACT, contact_id, fresh=True)).state
+        match known:
+            case contact.Nothing():
+                return None
+            case contact.Erased():
+                return known.responsible_id
+            case contact.Known() | contact.Archived():
+                return known.details.responsible_id
+            case _:
+                assert_never(known)
 
     async def contact_of(self, organisation_id: UUID, contact_id: UUID) -> tuple[str, str, UUID] | None:
         """The claim that the contact is the organisation's and not archived; None when he is not."""

@@ -61,7 +61,8 @@ class Reliance(Struct, frozen=True, kw_only=True):
     """What a decision relied on outside its stream; append judges it again under the lock.
 
     reads: other streams' versions · require: (kind, value, owner) claims that must stand · require_none: (kind, value)
-    that must not · keep_one: kinds of which another stream must still own one · vacant: departments nobody is in.
+    that must not · keep_one: kinds of which another stream must still own one · vacant: departments nobody is in ·
+    unheld: who or what no legal hold may be on.
     """
 
     reads: tuple[tuple[UUID, int], ...] = ()
@@ -69,6 +70,7 @@ class Reliance(Struct, frozen=True, kw_only=True):
     require_none: tuple[tuple[str, str], ...] = ()
     keep_one: tuple[str, ...] = ()
     vacant: tuple[UUID, ...] = ()
+    unheld: tuple[UUID, ...] = ()
 
 
 NOTHING_ELSE = Reliance()

@@ -9,7 +9,7 @@ from msgspec import Struct, structs
 from application.client_grant import People
 from application.ports import EventStore
 from domain.shared import DomainError, FieldError, Kind
-from domain.user.account import Nothing
+from domain.user.account import Erased, Nothing
 from domain.user.aggregate import USER
 from domain.user.refusals import IdentityInvalid
 
@@ -153,7 +153,7 @@ class ProviderUsers:
         wish = structs.replace(wish, issuer=wish.issuer or self._people.default)
         assert wish.sub is not None
         user = (await self._store.load(USER, self._people.id(wish.sub, wish.issuer))).state
-        if isinstance(user, Nothing):
+        if isinstance(user, Nothing | Erased):
             return wish
         return structs.replace(
             wish,

@@ -87,7 +87,7 @@ class DomainError(Exception):
 
 
 class Actor(Struct, frozen=True, kw_only=True):
-    """Who acts: `user`, `client`, `service` or `system`."""
+    """Who acts: `user`, `client`, `service` or `system`; `anonymous` was refused, and nobody knows who it was."""
 
     kind: str
     id: UUID
@@ -245,6 +245,10 @@ class Responsible(Struct, frozen=True, kw_only=True, tag=True):
     user_id: UUID | None
 
 
+class Forgotten(Struct, frozen=True, kw_only=True, tag=True):
+    """The person that the stream is was erased: his key is destroyed; password and kept answers are deleted."""
+
+
 Guard = (
     Claim
     | ClaimAdded
@@ -257,4 +261,5 @@ Guard = (
     | RightGone
     | Responsible
     | Client
+    | Forgotten
 )

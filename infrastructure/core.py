@@ -13,6 +13,7 @@ from infrastructure.callers import SessionCallers
 from infrastructure.event_codec import EventCodec
 from infrastructure.event_log import EventLog
 from infrastructure.event_store import EventStore, read_receipts
+from infrastructure.forgetting import Forgetting
 from infrastructure.guards import Guards
 from infrastructure.lookups import ClaimLookup
 from infrastructure.nats import APPENDED, Nats, projected
@@ -49,6 +50,7 @@ class Core:
     nats: Nats
     neighbours: Neighbours
     writer: Writer
+    forgetting: Forgetting
     receipts: GroupRead[Any, Any]
 
     @property
@@ -86,6 +88,7 @@ async def core_of(settings: Settings, *, name: str, wakes: Sequence[str]) -> Cor
         nats=nats,
         neighbours=Neighbours(settings),
         writer=writer,
+        forgetting=Forgetting(pool, store.forget_keys, store.forget_states),
         receipts=receipts,
     )
 
@@ -94,6 +97,7 @@ def core_tasks(core: Core) -> dict[str, Run]:
     """What must be at work for it."""
     return {
         "writer": core.writer.run,
+        "forgetting": core.forgetting.run,
         "positions": core.positions.run,
         "receipts": core.receipts.run,
         "claims": core.claims.run,

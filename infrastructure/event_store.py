@@ -2,6 +2,7 @@
 
 import time
 from collections import OrderedDict, deque
+from collections.abc import Collection
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -28,6 +29,7 @@ from infrastructure import append_call, guards
 from infrastructure.entropy import random_bytes
 from infrastructure.event_codec import EventCodec
 from infrastructure.event_log import EventLog
+from infrastructure.guards import FORGOTTEN
 from infrastructure.personal_data import SubjectErased, SubjectKey, Vault
 from infrastructure.postgres import GroupRead
 from infrastructure.writer import Writer
@@ -103,6 +105,9 @@ class EventStore:
                 for subject, wrapped in item.subjects:
                     if wrapped is not None:
                         self._vault.stored(subject, wrapped)
+                if any(name == FORGOTTEN for name, _ in item.rows):
+                    self.forget_keys([attempt.stream_id])
+                    self.forget_states()
                 self._advance(attempt, judged.position)
                 return Accepted(version=attempt.expected + len(attempt.events), position=judged.position)
             case append_call.KEY_SEEN:
@@ -130,8 +135,16 @@ class EventStore:
                 raise AssertionError(f"append answered {unknown}")
 
     def forget(self, stream_id: UUID) -> None:
-        """Drops what is remembered of a stream (its subject was erased)."""
+        """Drops what is remembered of a stream."""
         self._remembered.pop(stream_id, None)
+
+    def forget_keys(self, subjects: Collection[UUID]) -> None:
+        for subject in subjects:
+            self._vault.forget(subject)
+
+    def forget_states(self) -> None:
+        """Drops all that is remembered: any stream may tell of a person."""
+        self._remembered.clear()
 
     def _advance(self, attempt: Attempt, position: int) -> None:
         """The next command on this stream loads nothing: what is remembered moves on with what was just accepted."""
@@ -183,7 +196,11 @@ class EventStore:
             conditions=_conditions(attempt),
             subjects=[(s, k.fresh) for s, k in keys.items()],
             writes=frozenset(
-                [stream_id, *changes.claims, *relies.keep_one, *((key.digest,) if key else ()), *_fresh(keys)]
+                [
+                    *(stream_id, *changes.claims, *relies.keep_one, *relies.unheld),
+                    *((key.digest,) if key else ()),
+                    *_fresh(keys),
+                ]
             ),
             reads=frozenset(
                 [
@@ -230,6 +247,7 @@ def _conditions(attempt: Attempt) -> list[append_call.Row]:
         *(("require_none", {"kind": k, "value": v}) for k, v in relies.require_none),
         *(("keep_one", {"kind": k}) for k in relies.keep_one),
         *(("vacant", {"department": str(d)}) for d in relies.vacant),
+        *(("unheld", {"subject": str(s)}) for s in relies.unheld),
     ]
 
 

@@ -12,6 +12,7 @@ from domain.shared import (
     ClaimAdded,
     Client,
     Event,
+    Forgotten,
     Guard,
     Principal,
     Recorded,
@@ -101,6 +102,7 @@ class Replay:
         self.rights: dict[Key, Held] = {}
         self.responsibles: dict[Key, Answering] = {}
         self.clients: dict[Key, Asking] = {}
+        self.forgotten: set[UUID] = set()
         self._claimed: dict[tuple[UUID, str], set[str]] = {}
         self._sessions_of: dict[UUID, set[UUID]] = {}
 
@@ -148,6 +150,8 @@ class Replay:
                     self.responsibles[stream,] = Answering(guard.user_id)
             case Client():
                 self._client(stream, guard)
+            case Forgotten():
+                self.forgotten.add(stream)
             case _:
                 assert_never(guard)
 

@@ -13,6 +13,7 @@ from domain.shared import (
     ClaimAdded,
     Client,
     Event,
+    Forgotten,
     Guard,
     Principal,
     Responsible,
@@ -28,6 +29,8 @@ from infrastructure.event_codec import modules
 
 Blind = Callable[[str, str], str]
 Row = dict[str, Any]
+FORGOTTEN = "forgotten"
+"""The list of those whose keys are destroyed with the append."""
 
 
 class Changes(Struct, frozen=True, kw_only=True):
@@ -100,6 +103,8 @@ def row(guard: Guard) -> tuple[str, Row]:
             return "rights_gone", {}
         case Responsible():
             return "responsibles", _plain(guard)
+        case Forgotten():
+            return FORGOTTEN, {}
         case Claim() | ClaimAdded() | Principal() | Client():
             raise AssertionError("folded by Guards.changes")
         case _:

@@ -10,6 +10,7 @@ from application.postal_index import PostalIndex
 from infrastructure.actors import Actors
 from infrastructure.core import Core, Run, clock
 from infrastructure.event_store import EventStore, new_id
+from infrastructure.forgetting import Forgetting
 from infrastructure.guards import Guards
 from infrastructure.import_progress import ImportProgress
 from infrastructure.personal_data import Vault
@@ -21,6 +22,7 @@ class Bulk:
     """Commands in great number, through a writer that rests as long as it has written."""
 
     writer: Writer
+    forgetting: Forgetting
     organisations: Organisations
     postal_index: PostalIndex
 
@@ -49,6 +51,7 @@ def _bulk(core: Core) -> Bulk:
     execute = Execute(store, core.callers, clock)
     return Bulk(
         writer=writer,
+        forgetting=Forgetting(core.pool, store.forget_keys, store.forget_states),
         organisations=Organisations(execute, core.claims, new_id),
         postal_index=PostalIndex(execute),
     )
@@ -56,4 +59,8 @@ def _bulk(core: Core) -> Bulk:
 
 def importing_tasks(importing: Importing) -> dict[str, Run]:
     """What must be at work for it."""
-    return {"bulk writer": importing.bulk.writer.run, "imports": importing.import_progress.run}
+    return {
+        "bulk writer": importing.bulk.writer.run,
+        "bulk forgetting": importing.bulk.forgetting.run,
+        "imports": importing.import_progress.run,
+    }

@@ -7,10 +7,12 @@ from application.contact import Contacts
 from application.contract import Contracts
 from application.document import Documents
 from application.document_type import DocumentTypes
+from application.erasure import Erasures
 from application.export import Exports
 from application.file import Files
 from application.file_upkeep import FileUpkeep
 from application.invoice import Invoices
+from application.legal_hold import LegalHolds
 from application.message import Dialogs
 from application.numbers import Numbers
 from application.organisation import Organisations
@@ -56,6 +58,8 @@ class Office:
     prefill: Prefill
     exported_lists: ExportedLists
     exports: Exports
+    legal_holds: LegalHolds
+    erasures: Erasures
 
 
 def office_of(core: Core) -> Office:
@@ -70,6 +74,7 @@ def office_of(core: Core) -> Office:
     }
     files = Files(execute, store, claims, objects, Sniffer, limits, new_id)
     exported_lists = ExportedLists(clock)
+    legal_holds = LegalHolds(execute, store, claims, new_id)
     organisations, registers = Organisations(execute, claims, new_id), Registers(settings, pool, claims)
     numbers = Numbers(claims, ZoneInfo(settings.time_zone))
     return Office(
@@ -90,6 +95,8 @@ def office_of(core: Core) -> Office:
         postal_index=PostalIndex(execute),
         registers=registers,
         prefill=Prefill(execute, registers.lookups, organisations),
+        legal_holds=legal_holds,
+        erasures=Erasures(execute, legal_holds),
         exported_lists=exported_lists,
         exports=Exports(execute, store, core.callers, exported_lists, new_id),
     )

@@ -8,12 +8,30 @@ from uuid import UUID
 import msgspec
 from msgspec import UNSET, Struct
 
-from domain.contact.events import ContactAdded, ContactArchived, ContactChanged, ContactEvent
+from domain.contact.events import (
+    ContactAdded,
+    ContactArchived,
+    ContactChanged,
+    ContactErased,
+    ContactEvent,
+)
 from domain.shared import Recorded
 from projections.audience import Audience
 from projections.columns import Column, ColumnType
 from projections.lists import Listing
 from projections.projection import Fold, begun, moved
+
+FORGOTTEN = (
+    "civility",
+    "first_name",
+    "last_name",
+    "patronymic",
+    "job_title",
+    "department",
+    "email",
+    "phone",
+)
+"""What is null once he was erased, also what was never sealed."""
 
 
 class Contact(Struct, frozen=True, kw_only=True):
@@ -39,7 +57,7 @@ class Contact(Struct, frozen=True, kw_only=True):
 
     @property
     def archived(self) -> bool:
-        return self.state == "archived"
+        return self.state in ("archived", "erased")
 
     @property
     def name(self) -> str | None:
@@ -50,7 +68,7 @@ COLUMNS = {
     "state": Column(
         type=ColumnType.TEXT,
         get=attrgetter("state"),
-        choices=("active", "archived"),
+        choices=("active", "archived", "erased"),
         nullable=False,
         indexed=False,
     ),
@@ -82,6 +100,8 @@ def fold(view: Contact | None, recorded: Recorded[ContactEvent]) -> Contact:
             new = {name: value for name, value in msgspec.structs.asdict(event).items() if value is not UNSET}
         case ContactArchived():
             new = {"state": "archived"}
+        case ContactErased():
+            new = {"state": "erased", "is_main": False, **dict.fromkeys(FORGOTTEN)}
         case _:
             assert_never(event)
     return msgspec.structs.replace(view, **moved(recorded), **new)

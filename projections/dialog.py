@@ -13,6 +13,7 @@ from domain.dialog.events import DialogOpened
 from domain.message.events import MessageRead, MessageSent
 from domain.shared import Recorded
 from projections.columns import Column, ColumnType
+from projections.copies import Copies
 from projections.lists import Listing
 from projections.projection import Fold
 
@@ -108,7 +109,22 @@ def _counted(view: Dialog, user_id: UUID, by: int) -> tuple[int, int]:
     return (one + by, other) if user_id == first else (one, other + by)
 
 
-DIALOGS = Fold(name="dialog", version=1, view=Dialog, columns=COLUMNS, fold=fold, key=about)
+def without(view: Dialog, user_id: UUID) -> Dialog:
+    last = view.last_message
+    if last is None or last.sender_id != user_id:
+        return view
+    return msgspec.structs.replace(view, last_message=msgspec.structs.replace(last, text=None))
+
+
+DIALOGS = Fold(
+    name="dialog",
+    version=1,
+    view=Dialog,
+    columns=COLUMNS,
+    fold=fold,
+    key=about,
+    copies=Copies(column="user_ids", without=without),
+)
 LISTING = Listing(name="dialog", view=Dialog, columns=COLUMNS, order_by="last_at desc")
 _dialog = msgspec.json.Decoder(Dialog)
 

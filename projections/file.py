@@ -11,6 +11,7 @@ from msgspec import Struct
 from domain.file.events import FileEvent, FileReceived, FileRemoved, FileUploadBegan, FileUploaded
 from domain.shared import Recorded
 from projections.columns import Column, ColumnType
+from projections.copies import Copies
 from projections.projection import Fold
 
 
@@ -113,4 +114,15 @@ def _after(
     )
 
 
-FILES = Fold(name="file", version=1, view=File, columns=COLUMNS, fold=fold)
+def without(view: File, _owner_id: UUID) -> File:
+    return msgspec.structs.replace(view, name=None)
+
+
+FILES = Fold(
+    name="file",
+    version=1,
+    view=File,
+    columns=COLUMNS,
+    fold=fold,
+    copies=Copies(column="owner_id", without=without),
+)

@@ -11,6 +11,7 @@ from msgspec import Struct
 from domain.message.events import MessageEvent, MessageRead, MessageSent
 from domain.shared import Recorded
 from projections.columns import Column, ColumnType
+from projections.copies import Copies
 from projections.lists import Listing
 from projections.projection import Fold
 
@@ -45,7 +46,7 @@ COLUMNS = {
         indexed=False,
     ),
     "dialog_id": Column(type=ColumnType.UUID, get=attrgetter("dialog_id"), nullable=False),
-    "sender_id": Column(type=ColumnType.UUID, get=attrgetter("sender_id"), nullable=False, indexed=False),
+    "sender_id": Column(type=ColumnType.UUID, get=attrgetter("sender_id"), nullable=False),
     "recipient_id": Column(
         type=ColumnType.UUID, get=attrgetter("recipient_id"), nullable=False, indexed=False
     ),
@@ -79,5 +80,16 @@ def fold(view: Message | None, recorded: Recorded[MessageEvent]) -> Message:
             assert_never(event)
 
 
-MESSAGES = Fold(name="message", version=1, view=Message, columns=COLUMNS, fold=fold)
+def without(view: Message, _sender_id: UUID) -> Message:
+    return msgspec.structs.replace(view, text=None)
+
+
+MESSAGES = Fold(
+    name="message",
+    version=2,
+    view=Message,
+    columns=COLUMNS,
+    fold=fold,
+    copies=Copies(column="sender_id", without=without),
+)
 LISTING = Listing(name="message", view=Message, columns=COLUMNS)

@@ -15,7 +15,8 @@ from psycopg import AsyncCursor
 import projections
 from domain.shared import E, Event, Recorded, Stored
 from projections import columns as table
-from projections.columns import Column
+from projections.columns import Column, ColumnType
+from projections.copies import Copies, erased, tells_of_erasure
 from projections.packing import a_uuid, array_type, column
 
 Batch = Sequence[Stored]
@@ -171,7 +172,8 @@ class Fold(Rows[V]):
 
     Which events it takes is what the annotation of `fold`'s second parameter names, `Recorded[Added | Changed]`. A
     fold that answers None has no row, or gives it up. `key` tells which record an event is about. `derived` members
-    follow from other streams, too, so that a record's own past does not tell them.
+    follow from other streams, too, so that a record's own past does not tell them. `copies`: whose personal fields its
+    records hold, if not those of whoever the record is.
     """
 
     def __init__(
@@ -184,9 +186,11 @@ class Fold(Rows[V]):
         fold: Callable[[V | None, Recorded[E]], V | None],
         key: Callable[[Recorded[E]], UUID] = stream_of,
         derived: frozenset[str] = frozenset(),
+        copies: Copies[V] | None = None,
     ) -> None:
         super().__init__(name=name, version=version, view=view, columns=columns)
         self.derived = derived
+        self.copies = copies
         self._fold: Callable[[V | None, Recorded[Any]], V | None] = fold
         self._key: Callable[[Recorded[Any]], UUID] = key
         self._takes = _events_of(fold)
@@ -204,10 +208,14 @@ class Fold(Rows[V]):
             yield view
 
     def takes(self, stored: Stored) -> bool:
+        if self.copies is not None and tells_of_erasure(stored):
+            return True
         return stored.topic.partition(".")[0] in self._nouns
 
     async def apply(self, cursor: AsyncCursor[Any], schema: str, batch: Batch) -> None:
         after = await self.folded(cursor, schema, batch)
+        if self.copies is not None and (gone := erased(batch)):
+            after |= await self._without(cursor, schema, self.copies, gone, after)
         if kept := [view for view in after.values() if view is not None]:
             await self.keep(cursor, schema, kept)
         if gone := [key for key, view in after.items() if view is None]:
@@ -225,6 +233,33 @@ class Fold(Rows[V]):
         await cursor.execute(find, [a_uuid(touched)], prepare=True, binary=True)
         before = {key: self.decode(view) for key, view in await cursor.fetchall()}
         return {key: self._after(before.get(key), events) for key, events in touched.items()}
+
+    async def _without(
+        self,
+        cursor: AsyncCursor[Any],
+        schema: str,
+        copies: Copies[V],
+        gone: Sequence[UUID],
+        after: Mapping[UUID, V | None],
+    ) -> dict[UUID, V | None]:
+        """The records that held something of those who were forgotten. After that nothing can be sealed for them, so
+        what else the batch tells of them is empty already."""
+        several = self.columns[copies.column].type is ColumnType.TEXT_ARRAY
+        named = "&& %b::uuid[]::text[]" if several else "= any(%b::uuid[])"
+        query = f'select id, view from "{schema}"."{self.name}" where "{copies.column}" {named}'.encode()
+        await cursor.execute(query, [a_uuid(gone)], binary=True)
+        held = {key: self.decode(view) for key, view in await cursor.fetchall()}
+        held |= {key: view for key, view in after.items() if view is not None}
+        for person in gone:
+            held = {
+                key: copies.without(view, person) if self._names(copies, view, person) else view
+                for key, view in held.items()
+            }
+        return {**after, **held}
+
+    def _names(self, copies: Copies[V], view: V, person: UUID) -> bool:
+        named = self.columns[copies.column].get(view)
+        return named == person or (isinstance(named, list) and str(person) in named)
 
     def _after(self, view: V | None, events: Iterable[Recorded[Any]]) -> V | None:
         for recorded in events:

@@ -11,6 +11,7 @@ from msgspec import Struct
 from domain.session.events import SessionClosed, SessionEvent, SessionOpened, SessionProved
 from domain.shared import Recorded
 from projections.columns import Column, ColumnType
+from projections.copies import Copies
 from projections.lists import Listing
 from projections.projection import Fold, begun, moved
 
@@ -80,5 +81,16 @@ def fold(view: Session | None, recorded: Recorded[SessionEvent]) -> Session:
             assert_never(event)
 
 
-SESSIONS = Fold(name="session", version=2, view=Session, columns=COLUMNS, fold=fold)
+def without(view: Session, _user_id: UUID) -> Session:
+    return msgspec.structs.replace(view, device=None, address=None)
+
+
+SESSIONS = Fold(
+    name="session",
+    version=2,
+    view=Session,
+    columns=COLUMNS,
+    fold=fold,
+    copies=Copies(column="user_id", without=without),
+)
 LISTING = Listing(name="session", view=Session, columns=COLUMNS)

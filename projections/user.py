@@ -14,7 +14,9 @@ from domain.user.events import (
     UserChanged,
     UserDeactivated,
     UserDepartmentChanged,
+    UserErased,
     UserEvent,
+    UserExported,
     UserPasswordChanged,
     UserPasswordReset,
     UserProvisioned,
@@ -28,7 +30,7 @@ from domain.user.events import (
 from projections.audience import Audience
 from projections.columns import Column, ColumnType
 from projections.lists import Listing
-from projections.projection import Fold
+from projections.projection import Fold, moved
 
 CONTACTS = frozenset({"email", "phone"})
 """Fields that need user:view_contacts."""
@@ -111,6 +113,9 @@ def fold(view: User | None, recorded: Recorded[UserEvent]) -> User:
                 issuer=event.issuer, sub=event.sub, last_synced_at=event.synced_at, last_error=event.error
             )
             return _first(recorded, event.sub, {**said, "identities": (identity,)})
+        case UserErased():
+            assert view is not None
+            return _forgotten(msgspec.structs.replace(view, **moved(recorded)))
         case _:
             assert view is not None
     new = {"identities": _heard(view, event)} if isinstance(event, UserSynced) else _new(event)
@@ -163,12 +168,27 @@ def _new(event: UserEvent) -> dict[str, Any]:
             return {"must_change_password": False}
         case UserPasswordReset():
             return {"must_change_password": True}
-        case UserSignedOut():
+        case UserSignedOut() | UserExported():
             return {}
-        case UserRegistered() | UserProvisioned() | UserSynced():
+        case UserRegistered() | UserProvisioned() | UserSynced() | UserErased():
             raise AssertionError("told by fold")
         case _:
             assert_never(event)
+
+
+def _forgotten(user: User) -> User:
+    """What is left: that there was an account, its role, with which provider. What was never sealed goes as well."""
+    return User(
+        id=user.id,
+        sub=user.sub if user.sub == str(user.id) else None,
+        version=user.version,
+        position=user.position,
+        state="erased",
+        created_at=user.created_at,
+        updated_at=user.updated_at,
+        role=user.role,
+        identities=tuple(msgspec.structs.replace(each, sub=None) for each in user.identities),
+    )
 
 
 def _named(before: User | None, user: User) -> User:

@@ -1,4 +1,4 @@
-"""A person one deals with at an organisation: added, changed, archived; he stays with that organisation."""
+"""A person one deals with at an organisation: added, changed, archived, forgotten; he stays with that organisation."""
 
 from typing import ClassVar, assert_never
 from uuid import UUID
@@ -6,8 +6,15 @@ from uuid import UUID
 from msgspec import UNSET, Struct, convert
 from msgspec.structs import asdict, replace
 
-from domain.contact.commands import AddContact, ArchiveContact, ChangeContact, ContactCommand
-from domain.contact.events import ContactAdded, ContactArchived, ContactChanged, ContactEvent, Details
+from domain.contact.commands import AddContact, ArchiveContact, ChangeContact, ContactCommand, EraseContact
+from domain.contact.events import (
+    ContactAdded,
+    ContactArchived,
+    ContactChanged,
+    ContactErased,
+    ContactEvent,
+    Details,
+)
 from domain.shared import DomainError, FieldError, Kind, Rules
 
 
@@ -25,7 +32,14 @@ class Archived(Struct, frozen=True, kw_only=True):
     details: Details
 
 
-Contact = Nothing | Known | Archived
+class Erased(Struct, frozen=True, kw_only=True):
+    """He was forgotten; `responsible_id` is who answered for him."""
+
+    organisation_id: UUID
+    responsible_id: UUID | None
+
+
+Contact = Nothing | Known | Archived | Erased
 
 
 class ContactUnknown(DomainError):
@@ -39,6 +53,13 @@ class ContactIsArchived(DomainError):
     """An archived contact cannot be changed."""
 
     code: ClassVar[str] = "contact.archived"
+    kind: ClassVar[Kind] = Kind.CONFLICT
+
+
+class ContactIsErased(DomainError):
+    """The person was forgotten: the record is empty, and stays so."""
+
+    code: ClassVar[str] = "contact.erased"
     kind: ClassVar[Kind] = Kind.CONFLICT
 
 
@@ -57,6 +78,8 @@ def decide(contact: Contact, command: ContactCommand) -> tuple[ContactEvent, ...
             return change(contact, command)
         case ArchiveContact():
             return archive(contact, command)
+        case EraseContact():
+            return erase(contact, command)
         case _:
             assert_never(command)
 
@@ -74,6 +97,8 @@ def change(contact: Contact, command: ChangeContact) -> tuple[ContactEvent, ...]
             raise ContactUnknown("There is no such contact.")
         case Archived():
             raise ContactIsArchived("An archived contact cannot be changed.")
+        case Erased():
+            raise ContactIsErased("This person was forgotten.")
         case Known(details=before):
             given = convert(command.changes, ContactChanged)
             new = {
@@ -93,8 +118,22 @@ def archive(contact: Contact, command: ArchiveContact) -> tuple[ContactEvent, ..
             raise ContactUnknown("There is no such contact.")
         case Archived():
             return ()
+        case Erased():
+            raise ContactIsErased("This person was forgotten.")
         case Known():
             return (ContactArchived(reason=command.reason),)
+        case _:
+            assert_never(contact)
+
+
+def erase(contact: Contact, command: EraseContact) -> tuple[ContactEvent, ...]:
+    match contact:
+        case Nothing():
+            raise ContactUnknown("There is no such contact.")
+        case Erased():
+            return ()
+        case Known() | Archived():
+            return (ContactErased(reason=command.reason),)
         case _:
             assert_never(contact)
 
@@ -117,6 +156,11 @@ def evolve(contact: Contact, event: ContactEvent) -> Contact:
         case ContactArchived():
             assert isinstance(contact, Known)
             return Archived(organisation_id=contact.organisation_id, details=contact.details)
+        case ContactErased():
+            assert isinstance(contact, Known | Archived)
+            return Erased(
+                organisation_id=contact.organisation_id, responsible_id=contact.details.responsible_id
+            )
         case _:
             assert_never(event)
 

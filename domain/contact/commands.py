@@ -21,4 +21,10 @@ class ArchiveContact(Command, frozen=True, kw_only=True):
     reason: str | None = None
 
 
-ContactCommand = AddContact | ChangeContact | ArchiveContact
+class EraseContact(Command, frozen=True, kw_only=True):
+    """Forget him, for good."""
+
+    reason: str
+
+
+ContactCommand = AddContact | ChangeContact | ArchiveContact | EraseContact

@@ -52,4 +52,15 @@ class ContactArchived(Event, frozen=True, kw_only=True, omit_defaults=True):
     reason: str | None = None
 
 
-ContactEvent = ContactAdded | ContactChanged | ContactArchived
+class ContactErased(Event, frozen=True, kw_only=True, omit_defaults=True):
+    """He was forgotten: with this event his key is destroyed. What names him goes on naming this record.
+
+    `reason` outlives him: it must not name him.
+    """
+
+    TOPIC: ClassVar[str] = "contact.erased.v1"
+
+    reason: str
+
+
+ContactEvent = ContactAdded | ContactChanged | ContactArchived | ContactErased

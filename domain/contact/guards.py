@@ -5,8 +5,8 @@ from uuid import UUID
 
 from msgspec import UnsetType
 
-from domain.contact.events import ContactAdded, ContactArchived, ContactChanged, ContactEvent
-from domain.shared import Claim, Guard, Responsible
+from domain.contact.events import ContactAdded, ContactArchived, ContactChanged, ContactErased, ContactEvent
+from domain.shared import Claim, Forgotten, Guard, Responsible
 
 OPEN = "contact.open"
 """Required by whatever names a contact of an organisation; the value is `<organisation>:<contact>`."""
@@ -23,6 +23,8 @@ def guards(stream_id: UUID, event: ContactEvent) -> tuple[Guard, ...]:
             return (Responsible(user_id=event.responsible_id),)
         case ContactArchived():
             return (Claim(kind=OPEN, values=()),)
+        case ContactErased():
+            return Claim(kind=OPEN, values=()), Forgotten()
         case _:
             assert_never(event)
 

@@ -1,4 +1,4 @@
-"""The states of an account: active, blocked or deactivated; what it keeps from state to state; who outside it is."""
+"""The states of an account: active, blocked, deactivated or erased; what it keeps meanwhile; who outside it is."""
 
 from datetime import datetime
 from uuid import UUID
@@ -47,5 +47,11 @@ class Deactivated(Account, frozen=True, kw_only=True):
     pass
 
 
+class Erased(Struct, frozen=True, kw_only=True):
+    """He was forgotten: all that is left is that there was an account, and what role it had."""
+
+    role: str
+
+
 Someone = Active | Blocked | Deactivated
-User = Nothing | Someone
+User = Nothing | Someone | Erased

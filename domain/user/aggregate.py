@@ -1,4 +1,4 @@
-"""A person with an account: active, blocked or deactivated. A block keeps the role; nothing is deleted."""
+"""A person with an account: active, blocked, deactivated, or erased for good. A block keeps the role."""
 
 from typing import Any, assert_never
 
@@ -6,7 +6,7 @@ import msgspec
 from msgspec import UNSET, convert
 
 from domain.shared import Rules
-from domain.user.account import Active, Blocked, Deactivated, Nothing, Someone, User
+from domain.user.account import Active, Blocked, Deactivated, Erased, Nothing, Someone, User
 from domain.user.commands import (
     BlockUser,
     ChangeDepartment,
@@ -14,6 +14,8 @@ from domain.user.commands import (
     ChangeRole,
     ChangeUser,
     DeactivateUser,
+    EraseUser,
+    ExportUser,
     ProvisionUser,
     ReactivateUser,
     RecordSync,
@@ -28,7 +30,9 @@ from domain.user.events import (
     UserChanged,
     UserDeactivated,
     UserDepartmentChanged,
+    UserErased,
     UserEvent,
+    UserExported,
     UserPasswordChanged,
     UserPasswordReset,
     UserProvisioned,
@@ -46,6 +50,7 @@ from domain.user.refusals import (
     EmailTaken,
     UserIsBlocked,
     UserIsDeactivated,
+    UserIsErased,
     UserUnknown,
 )
 
@@ -59,6 +64,8 @@ def decide(user: User, command: UserCommand) -> tuple[UserEvent, ...]:
         return provision(user, command)
     if isinstance(user, Nothing):
         raise UserUnknown("There is no such user.")
+    if isinstance(user, Erased):
+        return of_the_erased(command)
     match command:
         case ChangeUser():
             return change(user, command)
@@ -86,8 +93,20 @@ def decide(user: User, command: UserCommand) -> tuple[UserEvent, ...]:
             return record(user, command)
         case SignOutEverywhere():
             return (UserSignedOut(),)
+        case ExportUser():
+            return (UserExported(),)
+        case EraseUser():
+            outrank(command.by_role, user.role)
+            return (UserErased(reason=command.reason),)
         case _:
             assert_never(command)
+
+
+def of_the_erased(command: UserCommand) -> tuple[UserEvent, ...]:
+    """Nothing can happen to him any more. What providers report of him is not worth a word."""
+    if isinstance(command, EraseUser | RecordSync):
+        return ()
+    raise UserIsErased("This person was forgotten.")
 
 
 def register(user: User, command: RegisterUser) -> tuple[UserEvent, ...]:
@@ -165,7 +184,7 @@ def evolve(user: User, event: UserEvent) -> User:
         case UserRegistered() | UserProvisioned():
             return heard(convert(event, Active, from_attributes=True), event)
         case _:
-            assert not isinstance(user, Nothing)
+            assert not isinstance(user, Nothing | Erased)
     match event:
         case UserChanged():
             new = {name: value for name, value in msgspec.structs.asdict(event).items() if value is not UNSET}
@@ -182,8 +201,10 @@ def evolve(user: User, event: UserEvent) -> User:
             return Deactivated(**_fields(user))
         case UserUnblocked() | UserReactivated():
             return Active(**_fields(user))
-        case UserPasswordChanged() | UserPasswordReset() | UserSignedOut():
+        case UserPasswordChanged() | UserPasswordReset() | UserSignedOut() | UserExported():
             return user
+        case UserErased():
+            return Erased(role=user.role)
         case _:
             assert_never(event)
 

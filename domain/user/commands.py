@@ -97,6 +97,17 @@ class SignOutEverywhere(Command, frozen=True, kw_only=True):
     pass
 
 
+class ExportUser(Command, frozen=True, kw_only=True):
+    """Give out everything that is held about him."""
+
+
+class EraseUser(Command, frozen=True, kw_only=True):
+    """Forget him, for good."""
+
+    reason: str
+    by_role: str
+
+
 UserCommand = (
     RegisterUser
     | ChangeUser
@@ -111,4 +122,6 @@ UserCommand = (
     | ProvisionUser
     | RecordSync
     | SignOutEverywhere
+    | ExportUser
+    | EraseUser
 )

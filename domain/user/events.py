@@ -150,6 +150,23 @@ class UserSignedOut(Event, frozen=True, kw_only=True, omit_defaults=True):
     TOPIC: ClassVar[str] = "user.signed_out.v1"
 
 
+class UserExported(Event, frozen=True, kw_only=True, omit_defaults=True):
+    """Everything that is held about him was given to whoever asked: the actor of this event."""
+
+    TOPIC: ClassVar[str] = "user.exported.v1"
+
+
+class UserErased(Event, frozen=True, kw_only=True, omit_defaults=True):
+    """He was forgotten: with this event his key is destroyed, so whatever of the log was sealed under it is empty now.
+
+    `reason` outlives him: it must not name him.
+    """
+
+    TOPIC: ClassVar[str] = "user.erased.v1"
+
+    reason: str
+
+
 UserEvent = (
     UserRegistered
     | UserProvisioned
@@ -164,4 +181,6 @@ UserEvent = (
     | UserDepartmentChanged
     | UserSynced
     | UserSignedOut
+    | UserExported
+    | UserErased
 )

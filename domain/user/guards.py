@@ -6,13 +6,15 @@ from uuid import UUID
 from msgspec import UnsetType
 
 from domain.file.guards import BINDING
-from domain.shared import Claim, Guard, Principal, SessionsEnded
+from domain.shared import Claim, Forgotten, Guard, Principal, SessionsEnded
 from domain.user.events import (
     UserBlocked,
     UserChanged,
     UserDeactivated,
     UserDepartmentChanged,
+    UserErased,
     UserEvent,
+    UserExported,
     UserPasswordChanged,
     UserPasswordReset,
     UserProvisioned,
@@ -79,7 +81,9 @@ def guards(stream_id: UUID, event: UserEvent) -> tuple[Guard, ...]:
             return (Principal(department_id=event.department_id),)
         case UserSignedOut():
             return (SessionsEnded(),)
-        case UserSynced():
+        case UserErased():
+            return forgotten(stream_id)
+        case UserSynced() | UserExported():
             return ()
         case _:
             assert_never(event)
@@ -91,6 +95,14 @@ def logins(kind: str, text: str | None) -> Claim:
 
 def identity(issuer: str, sub: str | None) -> Claim:
     return Claim(kind=IDENTITY, values=() if sub is None else (f"{issuer}\n{sub}",), personal=True)
+
+
+def forgotten(user_id: UUID) -> tuple[Guard, ...]:
+    """He lets go of all that was his; his address and his staff number are free for another account."""
+    let_go = (EMAIL, STAFF_NUMBER, IDENTITY, BINDING)
+    principal = Principal(state="erased", department_id=None, must_change_password=False)
+    claims = tuple(Claim(kind=kind, values=()) for kind in let_go)
+    return (*claims, *standing(user_id, None), principal, SessionsEnded(), Forgotten())
 
 
 def portrait(file_id: UUID | None | UnsetType) -> tuple[Guard, ...]:

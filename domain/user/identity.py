@@ -5,7 +5,7 @@ from datetime import timedelta
 from msgspec import UnsetType, convert, structs
 
 from domain.shared import FieldError
-from domain.user.account import Deactivated, Identity, Nothing, Someone, User
+from domain.user.account import Deactivated, Erased, Identity, Nothing, Someone, User
 from domain.user.commands import ProvisionUser, RecordSync
 from domain.user.events import (
     UserChanged,
@@ -16,7 +16,7 @@ from domain.user.events import (
     UserRegistered,
     UserSynced,
 )
-from domain.user.refusals import IdentityInvalid, IdentityUnknown
+from domain.user.refusals import IdentityInvalid, IdentityUnknown, UserIsErased
 
 LONGEST_ISSUER, LONGEST_SUB = 512, 255
 """In code points. A subject: OpenID Connect Core 1.0, 2."""
@@ -41,6 +41,8 @@ def check(issuer: str, sub: str) -> None:
 def provision(user: User, command: ProvisionUser) -> tuple[UserEvent, ...]:
     """Only what the provider says is changed; that it was in touch is told with changes, and else once a day."""
     check(command.issuer, command.sub)
+    if isinstance(user, Erased):  # his id follows from issuer and subject: there is no other for him
+        raise UserIsErased("This person was forgotten.")
     if isinstance(user, Nothing):
         came = UserProvisioned(
             issuer=command.issuer,

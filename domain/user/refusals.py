@@ -61,6 +61,13 @@ class UserIsBlocked(DomainError):
     kind: ClassVar[Kind] = Kind.CONFLICT
 
 
+class UserIsErased(DomainError):
+    """The person was forgotten: the account is empty, and stays so."""
+
+    code: ClassVar[str] = "user.erased"
+    kind: ClassVar[Kind] = Kind.CONFLICT
+
+
 class IdentityInvalid(DomainError):
     """An issuer or subject that no identity provider would name: empty, too long, or not made of visible characters."""
 

@@ -4,11 +4,18 @@ from uuid import UUID
 
 import pytest
 
-from domain.contact.aggregate import CONTACT, ContactIsArchived, ContactNameless, ContactUnknown
-from domain.contact.commands import AddContact, ArchiveContact, ChangeContact
-from domain.contact.events import ContactAdded, ContactArchived, ContactChanged
+from domain.contact.aggregate import (
+    CONTACT,
+    ContactIsArchived,
+    ContactIsErased,
+    ContactNameless,
+    ContactUnknown,
+    Erased,
+)
+from domain.contact.commands import AddContact, ArchiveContact, ChangeContact, EraseContact
+from domain.contact.events import ContactAdded, ContactArchived, ContactChanged, ContactErased
 from domain.contact.guards import OPEN, guards
-from domain.shared import Claim, Responsible
+from domain.shared import Claim, Forgotten, Responsible
 from tests.scenario import given
 
 ALPHA, ANNA, BORIS, KEVIN = (UUID(int=n) for n in range(1, 5))
@@ -90,3 +97,31 @@ def test_the_guards_know_whose_contact_it_is_and_who_answers_for_it():
     assert guards(KEVIN, ContactChanged(responsible_id=BORIS)) == (Responsible(user_id=BORIS),)
     assert guards(KEVIN, ContactChanged(phone="1")) == ()
     assert guards(KEVIN, ARCHIVED) == (Claim(kind=OPEN, values=()),)
+
+
+# --- forgotten -----------------------------------------------------------------------------------------------------
+
+ERASE, ERASED = EraseContact(reason="asked for it"), ContactErased(reason="asked for it")
+
+
+@pytest.mark.parametrize("before", [(), (ARCHIVED,)])
+def test_a_contact_is_forgotten_but_for_whose_he_was(before):
+    left = given(CONTACT, ADDED, *before).when(ERASE).then(ERASED)
+    assert left == Erased(organisation_id=ALPHA, responsible_id=ANNA)
+
+
+def test_forgotten_twice_is_forgotten_once():
+    given(CONTACT, ADDED, ERASED).when(ERASE).then_nothing()
+
+
+def test_nobody_is_not_forgotten():
+    given(CONTACT).when(ERASE).then_refused(ContactUnknown)
+
+
+@pytest.mark.parametrize("command", [change(phone="+33 1"), ArchiveContact()])
+def test_nothing_more_happens_to_who_was_forgotten(command):
+    given(CONTACT, ADDED, ERASED).when(command).then_refused(ContactIsErased)
+
+
+def test_nothing_new_names_him_and_his_key_goes():
+    assert guards(KEVIN, ERASED) == (Claim(kind=OPEN, values=()), Forgotten())

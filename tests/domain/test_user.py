@@ -1,7 +1,13 @@
 """A user's three questions for each command: what follows, who is refused, and when nothing changes."""
 
+from datetime import UTC, datetime
+from uuid import UUID
+
 import pytest
 
+from domain.file.guards import BINDING
+from domain.shared import Claim, Forgotten, Principal, SessionsEnded
+from domain.user.account import Erased
 from domain.user.aggregate import USER
 from domain.user.commands import (
     BlockUser,
@@ -9,7 +15,11 @@ from domain.user.commands import (
     ChangeRole,
     ChangeUser,
     DeactivateUser,
+    EraseUser,
+    ExportUser,
+    ProvisionUser,
     ReactivateUser,
+    RecordSync,
     RegisterUser,
     ResetPassword,
     SignOutEverywhere,
@@ -19,6 +29,8 @@ from domain.user.events import (
     UserBlocked,
     UserChanged,
     UserDeactivated,
+    UserErased,
+    UserExported,
     UserPasswordChanged,
     UserPasswordReset,
     UserReactivated,
@@ -27,7 +39,15 @@ from domain.user.events import (
     UserSignedOut,
     UserUnblocked,
 )
-from domain.user.refusals import AboveYou, EmailTaken, UserIsBlocked, UserIsDeactivated, UserUnknown
+from domain.user.guards import ACTIVE, ADMIN, EMAIL, IDENTITY, STAFF_NUMBER, guards
+from domain.user.refusals import (
+    AboveYou,
+    EmailTaken,
+    UserIsBlocked,
+    UserIsDeactivated,
+    UserIsErased,
+    UserUnknown,
+)
 from tests.scenario import given
 
 ANNA = UserRegistered(email="anna@example.org", first_name="Anna", last_name="Berg", role="user")
@@ -172,3 +192,60 @@ def test_a_blocked_account_is_unblocked_not_reactivated():
 
 def test_all_sessions_end_at_once():
     given(USER, ANNA).when(SignOutEverywhere()).then(UserSignedOut())
+
+
+# --- forgotten -----------------------------------------------------------------------------------------------------
+
+NOW = datetime(2026, 5, 3, tzinfo=UTC)
+ERASE, ERASED = EraseUser(reason="asked for it", by_role="admin"), UserErased(reason="asked for it")
+
+
+@pytest.mark.parametrize("before", [(), (BLOCKED,), (GONE,)])
+def test_whoever_he_is_by_then_he_is_forgotten_but_for_his_role(before):
+    assert given(USER, ANNA, *before).when(ERASE).then(ERASED) == Erased(role="user")
+
+
+def test_forgotten_twice_is_forgotten_once():
+    given(USER, ANNA, ERASED).when(ERASE).then_nothing()
+
+
+def test_only_an_administrator_forgets_one():
+    asked = EraseUser(reason="x", by_role="moderator")
+    given(USER, BOSS).when(asked).then_refused(AboveYou)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ChangeUser(changes={"phone": "+33 1"}),
+        ChangePassword(),
+        ResetPassword(by_role="admin"),
+        ChangeRole(role="admin", by_role="admin"),
+        BlockUser(reason="x", by_role="admin"),
+        UnblockUser(by_role="admin"),
+        DeactivateUser(by_role="admin"),
+        ReactivateUser(by_role="admin"),
+        SignOutEverywhere(),
+        ExportUser(),
+        ProvisionUser(now=NOW, issuer="https://sso.example.org", sub="anna", is_active=True),
+    ],
+)
+def test_nothing_more_happens_to_who_was_forgotten(command):
+    given(USER, ANNA, ERASED).when(command).then_refused(UserIsErased)
+
+
+def test_what_a_provider_reports_of_him_is_not_noted():
+    heard = RecordSync(now=NOW, issuer="https://sso.example.org")
+    given(USER, ANNA, ERASED).when(heard).then_nothing()
+
+
+def test_that_his_data_was_given_out_is_told_and_changes_nothing():
+    assert given(USER, ANNA).when(ExportUser()).then(UserExported()).email == ANNA.email
+
+
+def test_he_lets_go_of_all_that_was_his():
+    kept = {guard for guard in guards(UUID(int=1), ERASED) if not isinstance(guard, Claim)}
+    claims = {guard.kind: guard.values for guard in guards(UUID(int=1), ERASED) if isinstance(guard, Claim)}
+    assert claims == dict.fromkeys((EMAIL, STAFF_NUMBER, IDENTITY, BINDING, ADMIN, ACTIVE), ())
+    principal = Principal(state="erased", department_id=None, must_change_password=False)
+    assert kept == {principal, SessionsEnded(), Forgotten()}

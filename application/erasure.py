@@ -1,0 +1,60 @@
+"""People forgotten: the event that says so destroys the key under which everything about them is sealed."""
+
+from functools import partial
+from uuid import UUID
+
+from application.access import Need, Resource
+from application.contact import of as of_contact
+from application.context import Context, DryRun
+from application.execute import Execute
+from application.legal_hold import LegalHolds
+from application.organisation import VIEW as VIEW_ORGANISATION
+from application.ports import Answer, Reliance
+from application.user import VIEW
+from application.user_identity import of
+from domain.contact.aggregate import CONTACT, Contact, Nothing
+from domain.contact.commands import EraseContact
+from domain.user.aggregate import USER
+from domain.user.commands import EraseUser, ExportUser
+from domain.user.guards import ADMIN
+from domain.user.refusals import LastAdmin
+
+
+class Erasures:
+    def __init__(self, execute: Execute, holds: LegalHolds) -> None:
+        self._execute, self._holds = execute, holds
+
+    async def user(self, user_id: UUID, reason: str, context: Context) -> Answer | DryRun:
+        """Raises UserUnknown, AboveYou, LastAdmin, UnderLegalHold."""
+        return await self._execute(
+            USER,
+            user_id,
+            EraseUser(reason=reason, by_role=context.caller.role or "user"),
+            context,
+            Need(right="user:erase", view=VIEW, step_up=True),
+            resource=of(user_id),
+            relies=partial(self._holds.unheld, (user_id,)),
+            keep_one=(ADMIN,),
+            none_left=lambda: LastAdmin("The last active administrator stays one."),
+        )
+
+    async def contact(self, contact_id: UUID, reason: str, context: Context) -> Answer | DryRun:
+        """A hold on the organisation holds him, too. Raises ContactUnknown, UnderLegalHold."""
+        subjects = [contact_id]
+
+        def about(contact: Contact) -> Resource:
+            subjects[1:] = [] if isinstance(contact, Nothing) else [contact.organisation_id]
+            return of_contact(contact)
+
+        async def unheld() -> Reliance:
+            return await self._holds.unheld(subjects)
+
+        need = Need(right="contact:erase", view=VIEW_ORGANISATION, step_up=True)
+        return await self._execute(
+            CONTACT, contact_id, EraseContact(reason=reason), context, need, resource=about, relies=unheld
+        )
+
+    async def export(self, user_id: UUID, context: Context) -> Answer | DryRun:
+        """Records that everything about him was given out. Raises UserUnknown, UserIsErased."""
+        need = Need(right="user:export", view=VIEW)
+        return await self._execute(USER, user_id, ExportUser(), context, need, resource=of(user_id))
