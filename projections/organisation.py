@@ -232,7 +232,7 @@ DERIVED = frozenset(
 
 ORGANISATIONS = InRegions(
     name="organisation",
-    version=2,
+    version=3,
     view=Organisation,
     columns=COLUMNS,
     fold=fold,

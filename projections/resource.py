@@ -114,7 +114,7 @@ def place(view: Resource, known: Map) -> Resource:
 
 RESOURCES = InRegions(
     name="resource",
-    version=1,
+    version=2,
     view=Resource,
     columns=COLUMNS,
     fold=fold,
