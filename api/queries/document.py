@@ -115,10 +115,9 @@ def routes(
     ) -> Answer[Page[Document]]:
         """One organisation's documents, each as its newest version has it."""
         organisation_id = id_of(ref)
-        if not sight.sees_those_of(caller_of(request), organisation_id):
-            raise NotFound
+        seen = sight.sees_those_of(caller_of(request), organisation_id)
         await records.others(at_least, reads.organisation)
-        if not (await reads.organisation(organisation_id)).version:
+        if not seen or not (await reads.organisation(organisation_id)).version:
             raise NotFound
         of_it = where("{column} = %s", "organisation_id", organisation_id)
         return await lists.page(request, LISTING, wanted, at_least=at_least, scope=of_it)
