@@ -14,6 +14,7 @@ from api.commands import grant as grant_commands
 from api.commands import imports as import_commands
 from api.commands import invoice as invoice_commands
 from api.commands import legal_hold as legal_hold_commands
+from api.commands import letter as letter_commands
 from api.commands import lookup as lookup_commands
 from api.commands import me as me_commands
 from api.commands import message as message_commands
@@ -41,6 +42,7 @@ def commands(system: System, refs: Refs) -> list[Router]:
         department_commands.routes(system.departments, refs),
         organisation_commands.routes(system.organisations),
         resource_commands.routes(system.resources),
+        letter_commands.routes(system.letters, refs),
         lookup_commands.routes(system.prefill),
         *erasure_commands.routes(system.erasures),
         legal_hold_commands.routes(system.legal_holds),

@@ -1,50 +1,29 @@
 """Letters: registered as they come in, drafted, signed, corrected, withdrawn."""
 
-import asyncio
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable
 from datetime import date
-from typing import ClassVar, Protocol
 from uuid import UUID
 
 from msgspec import structs
 
-from application.access import Caller, Need, Resource, require
+from application.access import Need, Resource
 from application.context import Context, DryRun
 from application.execute import Execute
-from application.letter_thread import VIEW, Threads, of, within
+from application.letter_reliance import CREATE, EDIT, Enclosing, Relying, ahead
+from application.letter_thread import VIEW, of, within
 from application.numbers import Numbers, NumberTaken
-from application.ports import NOTHING_ELSE, Answer, Callers, Claims, ClaimTaken, EventStore, NewId, Reliance
+from application.ports import Answer, Callers, Claims, ClaimTaken, EventStore, NewId, Reliance
 from application.resource import latest
-from domain.letter.aggregate import LETTER, Draft, Letter, Nothing, Registered, Signed
+from domain.letter.aggregate import LETTER, Draft, Letter, Nothing, Signed
 from domain.letter.commands import ChangeLetter, DraftLetter, RegisterLetter, SignLetter, WithdrawLetter
 from domain.letter.events import INCOMING, OUTGOING
 from domain.letter.guards import NUMBER
 from domain.letter.refusals import LetterAlreadySigned
 from domain.number import Number
-from domain.organisation.guards import OPEN
-from domain.shared import DomainError, FieldError, Kind
+from domain.shared import DomainError
 
-CREATE, EDIT, SIGN, WITHDRAW = "letter:create", "letter:edit", "letter:sign", "letter:withdraw"
+SIGN, WITHDRAW = "letter:sign", "letter:withdraw"
 DIGITS = 5
-
-
-class OrganisationsNotOpen(DomainError):
-    """A letter is from or to organisations of the register that are not archived; `errors` says which is not."""
-
-    code: ClassVar[str] = "letter.organisation_unknown"
-    kind: ClassVar[Kind] = Kind.INVALID
-
-
-class Enclosing(Protocol):
-    """What files are, to a letter that encloses them."""
-
-    async def enclosures(
-        self, file_ids: Sequence[UUID], owner_id: UUID, *, already: Collection[UUID]
-    ) -> Reliance:
-        """That all but those it has already are the owner's, complete and free. Raises what is wrong."""
-        ...
-
-    def taken(self, taken: ClaimTaken) -> DomainError: ...
 
 
 class Letters:
@@ -62,13 +41,14 @@ class Letters:
         numbers: Numbers,
         new_id: NewId,
     ) -> None:
-        self._execute, self._store, self._callers, self._claims = execute, store, callers, claims
-        self._enclosing, self._numbers, self._new_id = enclosing, numbers, new_id
-        self._threads = Threads(store, execute.clock)
+        self._execute, self._store, self._enclosing = execute, store, enclosing
+        self._numbers, self._new_id = numbers, new_id
+        self._relying = Relying(store, callers, claims, enclosing, execute.clock)
 
     async def register(self, command: RegisterLetter, context: Context) -> Answer | DryRun:
         """Raises OrganisationsNotOpen, LetterInvalid, ParentUnknown, FileNotYours, FileAlreadyBound."""
         letter_id, last_day = self._new_id(), latest(self._execute.clock())
+        relies = await ahead(lambda: self._relying.first(command, context))
 
         async def numbered(number: Number) -> Answer | DryRun:
             written = number.written(DIGITS)
@@ -80,7 +60,7 @@ class Letters:
                 Need(right=CREATE),
                 new=True,
                 resource=lambda _: within(command.organisation_ids),
-                relies=self._first(command, context),
+                relies=relies,
                 extra={"number": written},
                 taken=self._taken,
             )
@@ -97,7 +77,7 @@ class Letters:
             Need(right=CREATE),
             new=True,
             resource=lambda _: within(command.organisation_ids),
-            relies=self._first(command, context),
+            relies=lambda: self._relying.first(command, context),
             taken=self._taken,
         )
 
@@ -143,7 +123,7 @@ class Letters:
             return of(letter)
 
         async def reliance() -> Reliance:
-            return await self._moved(letter_id, seen, command, context)
+            return await self._relying.moved(letter_id, seen, command, context)
 
         return await self._execute(
             LETTER,
@@ -160,64 +140,6 @@ class Letters:
         need = Need(right=WITHDRAW, view=VIEW)
         return await self._execute(LETTER, letter_id, command, context, need, resource=of)
 
-    # --- what it relies on -------------------------------------------------------------------------------------
-
-    def _first(
-        self, command: RegisterLetter | DraftLetter, context: Context
-    ) -> Callable[[], Awaitable[Reliance]]:
-        async def reliance() -> Reliance:
-            caller = await self._callers.caller(context.caller)
-            self._allowed(caller, CREATE, command.organisation_ids)
-            opened = await self._open(command.organisation_ids)
-            files = tuple(dict.fromkeys(command.attachments))
-            enclosed = await self._enclosing.enclosures(files, caller.actor.id, already=())
-            thread = NOTHING_ELSE
-            if command.parent_id is not None:
-                thread = await self._threads.answering(command.parent_id, caller)
-            return _all(opened, enclosed, thread)
-
-        return reliance
-
-    async def _moved(
-        self, letter_id: UUID, letter: Letter, command: ChangeLetter, context: Context
-    ) -> Reliance:
-        assert isinstance(letter, Draft | Registered | Signed)
-        changes, details = command.changes, letter.details
-        caller = await self._callers.caller(context.caller)
-        relied: list[Reliance] = []
-        if "organisation_ids" in changes:
-            organisations = tuple(map(UUID, changes["organisation_ids"]))
-            before = set(details.organisation_ids)
-            self._allowed(caller, EDIT, before ^ set(organisations))
-            relied.append(await self._open(organisations, already=before))
-        if "attachments" in changes:
-            files = tuple(map(UUID, dict.fromkeys(changes["attachments"])))
-            relied.append(await self._enclosing.enclosures(files, caller.actor.id, already=letter.bound))
-        parent = changes.get("parent_id")
-        if parent is not None and UUID(parent) != details.parent_id:
-            relied.append(await self._threads.moving(letter_id, UUID(parent), caller))
-        return _all(*relied)
-
-    def _allowed(self, caller: Caller, right: str, organisation_ids: Collection[UUID]) -> None:
-        """Raises Forbidden unless he has the right in every one of them."""
-        now = self._execute.clock()
-        for organisation_id in organisation_ids:
-            require(caller, right, now, within((organisation_id,)))
-
-    async def _open(self, organisation_ids: Sequence[UUID], *, already: Collection[UUID] = ()) -> Reliance:
-        """Raises OrganisationsNotOpen, with every one that is not."""
-        asked = [(at, each) for at, each in enumerate(organisation_ids) if each not in already]
-        owners = await asyncio.gather(*(self._claims.owner(OPEN, str(each)) for _, each in asked))
-        detail = "No organisation with this id is open."
-        wrong = tuple(
-            FieldError(pointer=f"/organisation_ids/{at}", code="unknown", detail=detail)
-            for (at, _), owner in zip(asked, owners, strict=True)
-            if owner is None
-        )
-        if wrong:
-            raise OrganisationsNotOpen("Not every organisation is open.", errors=wrong)
-        return Reliance(require=tuple((OPEN, str(each), each) for _, each in asked))
-
     async def _next(
         self, register: str, command: Callable[[Number], Awaitable[Answer | DryRun]]
     ) -> Answer | DryRun:
@@ -229,10 +151,3 @@ class Letters:
         if taken.kind == NUMBER:
             raise NumberTaken
         return self._enclosing.taken(taken)
-
-
-def _all(*relied: Reliance) -> Reliance:
-    return Reliance(
-        reads=tuple(each for one in relied for each in one.reads),
-        require=tuple(each for one in relied for each in one.require),
-    )

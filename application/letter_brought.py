@@ -7,7 +7,8 @@ from msgspec import Struct, structs
 from application.access import Need
 from application.context import Context
 from application.execute import Execute
-from application.letter import CREATE, DIGITS
+from application.letter import DIGITS
+from application.letter_reliance import CREATE
 from application.numbers import Numbers, taken
 from application.ports import EventStore
 from domain.document.events import Letter

@@ -13,6 +13,8 @@ from application.file import Files
 from application.file_upkeep import FileUpkeep
 from application.invoice import Invoices
 from application.legal_hold import LegalHolds
+from application.letter import Letters
+from application.letter_brought import BroughtLetters
 from application.message import Dialogs
 from application.numbers import Numbers
 from application.organisation import Organisations
@@ -43,6 +45,8 @@ class Office:
     file_upkeep: FileUpkeep
     objects: ObjectStore
     dialogs: Dialogs
+    letters: Letters
+    brought_letters: BroughtLetters
     organisations: Organisations
     contacts: Contacts
     contracts: Contracts
@@ -82,6 +86,8 @@ def office_of(core: Core) -> Office:
         file_upkeep=FileUpkeep(execute, store, claims, objects, Sniffer, UnboundFiles(pool), id_of_time),
         objects=objects,
         dialogs=Dialogs(execute, store, claims, files, new_id),
+        letters=Letters(execute, store, core.callers, claims, files, numbers, new_id),
+        brought_letters=BroughtLetters(execute, store, numbers),
         organisations=organisations,
         contacts=Contacts(execute, core.callers, parties, new_id),
         contracts=Contracts(execute, store, core.callers, claims, parties, new_id),

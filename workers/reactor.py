@@ -12,6 +12,7 @@ from psycopg import AsyncConnection
 from application.access import system
 from application.context import Context
 from application.contract import Contracts
+from application.letter_brought import Brought, BroughtLetters
 from application.message import Dialogs
 from application.ports import Key
 from application.reactions import Ask, Effect, Reassign, Tell, reactions
@@ -36,9 +37,16 @@ log = structlog.get_logger()
 class Reactor:
     """One at a time does it. What it does is idempotent, so that a crash before the checkpoint costs nothing."""
 
-    def __init__(self, events: EventLog, feed: Feed, dialogs: Dialogs, contracts: Contracts) -> None:
+    def __init__(
+        self,
+        events: EventLog,
+        feed: Feed,
+        dialogs: Dialogs,
+        contracts: Contracts,
+        brought_letters: BroughtLetters,
+    ) -> None:
         self._events, self._feed = events, feed
-        self._dialogs, self._contracts = dialogs, contracts
+        self._dialogs, self._contracts, self._brought_letters = dialogs, contracts, brought_letters
         self._reactions = reactions()
         self._nouns = {_noun(each.when.TOPIC) for each in self._reactions}
 
@@ -102,6 +110,8 @@ class Reactor:
                 await self._dialogs.tell(effect.user_id, effect.text, keyed)
             case Reassign():
                 await self._contracts.reassign(effect.party_id, context)
+            case Brought():
+                await self._brought_letters.register(effect, context)
             case Ask():
                 await ask(connection, effect.kind, effect.about, occasion=occasion)
             case _:

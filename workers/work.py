@@ -50,7 +50,9 @@ async def run(settings: Settings) -> None:
                 "relay": Relay(events, positions, publisher).run(url),
                 "signer": signer.run(url, wrapping, origin_of(settings)),
                 "keys": keys.run(url, system.signing_keys),
-                "reactor": Reactor(events, feed(), system.dialogs, system.contracts).run(url),
+                "reactor": Reactor(
+                    events, feed(), system.dialogs, system.contracts, system.brought_letters
+                ).run(url),
                 **({"sweeper": sweeper(settings, pool).run(url)} if settings.redis_url else {}),
                 **{
                     name: Projector(projection, events, feed(), nats).run(url)

@@ -14,7 +14,8 @@ from api.fields import Body, Change, Day, Id, Nothing, Reason
 from api.openapi import problems
 from api.refs import Ref, Refs
 from application.file import FileAlreadyBound, FileNotYours
-from application.letter import Letters, OrganisationsNotOpen
+from application.letter import Letters
+from application.letter_reliance import OrganisationsNotOpen
 from domain.letter.commands import ChangeLetter, DraftLetter, RegisterLetter, WithdrawLetter
 from domain.letter.refusals import (
     LetterAlreadySigned,

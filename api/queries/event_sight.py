@@ -19,6 +19,7 @@ class _Place(Struct, frozen=True):
     """Where a record lies, whatever its noun."""
 
     organisation_id: UUID | None = None
+    organisation_ids: tuple[UUID, ...] = ()
     account_manager_id: UUID | None = None
     responsible_id: UUID | None = None
     scope_type: str | None = None
@@ -71,7 +72,7 @@ class EventSight:
 
 def _resource(noun: str, record_id: UUID, view: bytes) -> Resource:
     place = _place.decode(view)
-    scopes = {(noun, str(record_id))}
+    scopes = {(noun, str(record_id)), *(("organisation", str(each)) for each in place.organisation_ids)}
     if place.organisation_id is not None:
         scopes.add(("organisation", str(place.organisation_id)))
     if place.scope_type is not None and place.scope_id is not None:

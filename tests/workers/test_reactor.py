@@ -53,7 +53,7 @@ async def system(dsn):
 
 def reactor(system) -> Reactor:
     feed = Feed(system.log, system.positions, system.nats)
-    return Reactor(system.log, feed, system.dialogs, system.contracts)
+    return Reactor(system.log, feed, system.dialogs, system.contracts, system.brought_letters)
 
 
 @asynccontextmanager
