@@ -171,7 +171,6 @@ def _money(system: System, pages: Lists, refs: Refs) -> list[Router]:
             system.records[ORGANISATIONS.name],
             system,
             system.pool,
-            lambda name: system.positions.known.get(name, 0),
             pages,
             clock,
         ),

@@ -1,6 +1,6 @@
 """Files looked after in the background: large uploads read through, what nothing binds removed, strays swept up."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -17,6 +17,7 @@ from domain.file.aggregate import FILE, FileUnknown, Nothing, Received, Removed
 from domain.file.commands import RemoveFile
 from domain.file.guards import BINDING, OBJECT
 from domain.imports.guards import OBJECT as IMPORTED
+from domain.message.aggregate import MESSAGE
 from domain.shared import DomainError
 
 OWN = Need(right=None)
@@ -82,17 +83,30 @@ class FileUpkeep:
                 raise FileAlreadyBound("This file is in use.")
             return Reliance(require_none=((BINDING, str(file_id)),))
 
+        await self._remove(file_id, reason, unbound)
+
+    async def forget(self, file_id: UUID) -> None:
+        """Its owner was erased: it goes with him, and with the message of his that has it. What a record of the house
+        binds, a document or a letter, is the house's, and stays without its name. Raises FileUnknown.
+        """
+        binder = await self._claims.owner(BINDING, str(file_id))
+        if binder is None or (await self._store.load(MESSAGE, binder)).version:
+            await self._remove(file_id, "owner_erased", None)
+
+    async def _remove(
+        self, file_id: UUID, reason: str, relies: Callable[[], Awaitable[Reliance]] | None
+    ) -> None:
         with suppress(ObjectMissing):  # whether the store answers at all, before anything is said to be gone
             await self._objects.size(file_id)
         context = Context(caller=system(), request_id="file.remove")
-        await self._execute(FILE, file_id, RemoveFile(reason=reason), context, OWN, relies=unbound)
+        await self._execute(FILE, file_id, RemoveFile(reason=reason), context, OWN, relies=relies)
         removed = (await self._store.load(FILE, file_id)).state
         assert isinstance(removed, Removed)
         for object_id in {file_id, *removed.objects}:
             await self._objects.remove(object_id)
 
     async def sweep(self, now: datetime) -> int:
-        """Deletes objects of yesterday's that no file, import or invoice owns: what a crash before recording left behind.
+        """Deletes objects of yesterday's that no file, import or invoice owns: a crash before recording left them.
 
         Answers how many. To be called at least once a day.
         """

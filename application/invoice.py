@@ -93,7 +93,7 @@ class Invoices:
                 buyer=buyer,
             )
             told = {"id": str(invoice_id), "number": text, "contract_id": str(contract_id)}
-            return await self._in(contract_id, command, context, {**told, **self._warnings(buyer)})
+            return await self._in(contract_id, command, number, context, {**told, **self._warnings(buyer)})
 
         return await self._numbers.give(NUMBER, series, today.year, with_number)
 
@@ -118,7 +118,7 @@ class Invoices:
             )
             told = {"id": str(credit_note_id), "number": text, "invoice_id": str(place.invoice_id)}
             try:
-                return await self._in(place.contract_id, command, context, told)
+                return await self._in(place.contract_id, command, number, context, told)
             except ContractUnknown:
                 raise InvoiceUnknown("There is no such invoice.") from None
 
@@ -128,6 +128,7 @@ class Invoices:
         self,
         contract_id: UUID,
         command: IssueInvoice | IssueCreditNote,
+        number: Number,
         context: Context,
         told: dict[str, Any],
     ) -> Answer | DryRun:
@@ -139,6 +140,7 @@ class Invoices:
             ISSUE,
             resource=of,
             makes=True,
+            relies=lambda: self._numbers.free(NUMBER, number),
             extra=told,
             taken=taken(NUMBER),
         )

@@ -7,7 +7,7 @@ from typing import NoReturn, TypeVar
 from zoneinfo import ZoneInfo
 
 from application.context import TooBusy
-from application.ports import Claims, ClaimTaken
+from application.ports import Claims, ClaimTaken, Reliance
 from domain.number import Number, prefix
 
 R = TypeVar("R")
@@ -45,6 +45,12 @@ class Numbers:
                 except NumberTaken:
                     continue
         raise TooBusy
+
+    async def free(self, kind: str, number: Number) -> Reliance:
+        """That nobody has it, for a stream that has several: its own claim would not refuse it. Raises NumberTaken."""
+        if await self._claims.owner(kind, number.claim) is not None:
+            raise NumberTaken
+        return Reliance(require_none=((kind, number.claim),))
 
 
 def taken(kind: str) -> Callable[[ClaimTaken], NoReturn]:

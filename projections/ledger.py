@@ -220,14 +220,15 @@ LEDGER = Ledger()
 
 async def balances(
     connection: AsyncConnection[Any], organisation_id: UUID
-) -> list[tuple[UUID | None, str, Sums]]:
-    """Of the organisation as a whole (None) and of each contact, in each currency."""
+) -> tuple[int, list[tuple[UUID | None, str, Sums]]]:
+    """Of the organisation as a whole (None) and of each contact, in each currency; and the position it is true at."""
     cursor = await connection.execute(
-        "select contact_id, currency, amount, paid, invoiced from read.balance where organisation_id = %s"
-        " order by contact_id nulls first, currency",
+        "select p.position, b.currency, b.contact_id, b.amount, b.paid, b.invoiced from projections p"
+        " left join read.balance b on b.organisation_id = %s where p.name = 'ledger' and p.place = 'read'"
+        " order by b.contact_id nulls first, b.currency",
         (organisation_id,),
         prepare=True,
     )
-    return [
-        (contact_id, currency, Sums(*figures)) for contact_id, currency, *figures in await cursor.fetchall()
-    ]
+    rows = await cursor.fetchall()
+    found = [(who, currency, Sums(*figures)) for _, currency, who, *figures in rows if currency is not None]
+    return (rows[0][0] if rows else 0), found

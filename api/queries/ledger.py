@@ -1,6 +1,5 @@
 """GET of what an organisation owes: its balance, and the statement of how that came about."""
 
-from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
@@ -58,7 +57,6 @@ def routes(
     organisations: Read,
     progress: Progress,
     pool: AsyncConnectionPool[Any],
-    known: Callable[[str], int],
     lists: Lists,
     clock: Clock,
 ) -> Router:
@@ -79,9 +77,8 @@ def routes(
         organisation_id = await of(request, ref, at_least)
         if (wanted := min_position(at_least)) is not None:
             await progress.reached(LEDGER.name, wanted)
-        position = known(LEDGER.name)  # before the sums: they may know more than the header says, never less
         async with pool.connection() as connection:
-            rows = await balances(connection, organisation_id)
+            position, rows = await balances(connection, organisation_id)
         shown = OrganisationBalance(
             organisation_id=organisation_id,
             balances=[Balance(**_figures(currency, sums)) for who, currency, sums in rows if who is None],

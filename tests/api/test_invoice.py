@@ -346,3 +346,16 @@ async def test_a_pdf_belongs_to_its_invoice_and_is_not_swept_away(office):
     await office.system.invoice_papers.make(*ids)
     await office.system.file_upkeep.sweep(clock() + timedelta(hours=36))
     assert (await office.admin.get(f"/invoices/{issued['id']}/pdf")).status_code == 200
+
+
+# --- the seller -------------------------------------------------------------------------------------------------
+
+
+async def test_without_a_seller_nothing_is_issued_in_production(office, cluster, nats_server):
+    with servers.database(cluster) as addresses:
+        async with offices.opened(addresses, nats_server.url, mode="production") as bare:
+            contract = await signed(bare)
+            async with bare.nothing_stored():
+                answer = await invoice(bare.admin, contract, euros("1.00"))
+    assert code(answer) == (422, "contract.particulars_missing")
+    assert {each["pointer"] for each in answer.json()["errors"]} == {"/seller/name", "/seller/address"}
