@@ -23,7 +23,6 @@ from api.cookies import Cookies
 from api.declared import check_routes, index_parameters
 from api.docs import documentation
 from api.edge import Edge
-from api.errors import on_error
 from api.lists import Lists
 from api.openapi import config
 from api.outages import IdentityProviderUnavailable
@@ -33,6 +32,7 @@ from api.queries import password as password_queries
 from api.query_routes import own_queries, queries
 from api.rate_limits import Limits
 from api.refs import Refs
+from api.refusals import keeping
 from api.streams import Streams
 from infrastructure.bootstrap import System, running
 from infrastructure.first_start import first_start
@@ -104,7 +104,7 @@ def create_app(system: System) -> Litestar:
             ),
             *documentation((MissingBearerToken, InvalidBearerToken, IdentityProviderUnavailable, *REFUSALS)),
         ],
-        exception_handlers={Exception: on_error},
+        exception_handlers={Exception: keeping(system.refusals)},
         openapi_config=config(root.VERSION, system.settings.root_path),
         logging_config=None,
         debug=False,

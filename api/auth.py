@@ -89,11 +89,11 @@ def lane(
         caller = await offered[0].caller(request, fresh=fresh)
         if caller.must_change_password and not fresh:  # memory alone must not refuse
             caller = await offered[0].caller(request, fresh=True)
+        scope["caller"] = caller
         if caller.must_change_password and not _allowed_before_change(request):
             raise PasswordChangeRequired("Change your temporary password first: POST /me/password.")
         if people_only and caller.actor.kind != "user":
             raise NoPerson
-        scope["caller"] = caller
         await limits.caller(caller)
         refuse_unknown_query(request)
 

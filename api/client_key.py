@@ -117,13 +117,15 @@ class ClientKey:
     async def caller(self, request: Request[Any, Any, Any], *, fresh: bool) -> Caller:  # noqa: ARG002 - always is
         """Raises one of REFUSALS, RateLimited, Busy."""
         scope: Any = request.scope
-        client = await self._proved(scope["h"])
+        client = await self._proved(scope)
         _admit(client, scope)
         await self._limits.client(client)
         self._clients.used(client)
         return client.caller
 
-    async def _proved(self, headers: Mapping[bytes, bytes]) -> KnownClient:
+    async def _proved(self, scope: Any) -> KnownClient:
+        """Who is named stands in the scope, proved or not: whoever keeps refusals looks there."""
+        headers: Mapping[bytes, bytes] = scope["h"]
         name, key = (headers.get(each, b"").decode("latin-1") for each in (NAME, KEY))
         if not 0 < len(name) <= LONGEST_NAME:
             raise InvalidClient
@@ -133,6 +135,7 @@ class ClientKey:
         if client is None:
             await self._keys.match(key, ())
             raise InvalidClient
+        scope["named_client"] = client.caller.actor.id
         if not client.active:
             raise ClientInactive
         if client.expired:

@@ -25,6 +25,10 @@ class InvalidCredentials(Unauthenticated):
     """The login is unknown, or the password is not his."""
 
     code: ClassVar[str] = "auth.invalid_credentials"
+    login: str | None = None
+    """What was given, blinded."""
+    user_id: UUID | None = None
+    """Whose login it is."""
 
 
 class Throttled(Exception):
@@ -32,6 +36,8 @@ class Throttled(Exception):
 
     def __init__(self, retry_after: int) -> None:
         super().__init__("too many wrong passwords")
+        self.login: str | None = None
+        self.user_id: UUID | None = None
         self.retry_after = retry_after
 
 
@@ -104,11 +110,18 @@ class Proof:
             login = account.login or str(account.user_id)
         device_id = None if account is None else self._devices.known(source.device, account.user_id)
         address = None if source.origin is None else source.origin.address
-        async with self._throttle.trial(login, address, device_id) as settle:
-            right = await self._passwords.verify(None if account is None else account.password_hash, password)
-            settle(right)
+        try:
+            async with self._throttle.trial(login, address, device_id) as settle:
+                stored = None if account is None else account.password_hash
+                right = await self._passwords.verify(stored, password)
+                settle(right)
+        except Throttled as throttled:
+            throttled.login, throttled.user_id = login, None if account is None else account.user_id
+            raise
         if account is None or not right:
-            raise InvalidCredentials("The login or the password is wrong.")
+            wrong = InvalidCredentials("The login or the password is wrong.")
+            wrong.login, wrong.user_id = login, None if account is None else account.user_id
+            raise wrong
         return account
 
     async def renew(self, account: Account, password: str) -> None:

@@ -105,6 +105,7 @@ class AccountBlocked(AccessError):
     """The password is right, but the account may not sign in."""
 
     code: ClassVar[str] = "auth.account_blocked"
+    user_id: UUID | None = None
 
 
 class Sessions:
@@ -142,7 +143,9 @@ class Sessions:
         source, blinded = Source(origin=origin, device=device), self._proof.blinded(kind, form)
         account = await self._proof(claimed, password, source, login=blinded)
         if account.state != "active":
-            raise AccountBlocked("This account may not sign in.")
+            blocked = AccountBlocked("This account may not sign in.")
+            blocked.user_id = account.user_id
+            raise blocked
         await self._proof.renew(account, password)
         signed_in = await self._open(account.user_id, transport, request_id, origin)
         return replace(signed_in, device=self._proof.device(account.user_id, device, self._new_id))

@@ -4,6 +4,8 @@ import secrets
 from dataclasses import dataclass
 from datetime import timedelta
 
+import structlog
+
 from application.api_client import ApiClients
 from application.department import Departments
 from application.evaluation import Evaluations
@@ -13,6 +15,7 @@ from application.module import Modules
 from application.password import PasswordPolicy
 from application.password_change import PasswordChanges
 from application.proof import Proof
+from application.refusal import NOTED_A_SECOND, Refusals
 from application.session import Sessions, Stay
 from application.signing_key import Schedule, SigningKeys
 from application.user import Admission, Users
@@ -27,6 +30,7 @@ from infrastructure.members import Members
 from infrastructure.outside import Outside
 from infrastructure.passwords import PasswordHashes, Passwords, policy_of
 from infrastructure.permissions import Permissions, Rights
+from infrastructure.personal_data import SubjectErased
 from infrastructure.rate_limit import Limiter
 from infrastructure.refresh import RefreshTokens
 from infrastructure.sign_in_throttle import SignInThrottle
@@ -65,6 +69,7 @@ class Identity:
     api_keys: ApiKeys
     known_clients: ApiClientLookup
     limiter: Limiter
+    refusals: Refusals
 
 
 def identity_of(core: Core, files: Files) -> Identity:
@@ -123,7 +128,14 @@ def identity_of(core: Core, files: Files) -> Identity:
         api_keys=api_keys,
         known_clients=ApiClientLookup(url, pool),
         limiter=Limiter(url),
+        refusals=Refusals(
+            execute, new_id, SubjectErased, _complain, at_once=NOTED_A_SECOND // settings.http_workers
+        ),
     )
+
+
+def _complain(error: Exception, waiting: int) -> None:
+    structlog.get_logger("refusals").warning("not written yet", waiting=waiting, error=repr(error))
 
 
 def identity_tasks(identity: Identity) -> dict[str, Run]:
@@ -132,6 +144,7 @@ def identity_tasks(identity: Identity) -> dict[str, Run]:
         "clients": identity.known_clients.run,
         "limiter": identity.limiter.run,
         "permissions": identity.permissions.run,
+        "refusals": identity.refusals.run,
         "standings": identity.standings.run,
         "signing keys": identity.ring.run,
         "sign-ins": identity.throttle.run,

@@ -1,4 +1,4 @@
-"""The sample worker of the docs against a whole Chancery: killed, and NATS wiped under it, it counts each event once."""
+"""The sample worker of the docs on a whole Chancery: killed, and NATS wiped under it, it counts each event once."""
 
 import asyncio
 import signal
