@@ -9,7 +9,7 @@ from uuid import UUID
 from msgspec import Struct, structs
 from psycopg import AsyncCursor, sql
 
-from domain.shared import Actor, Event, Origin, Recorded, Stored
+from domain.shared import Actor, Metadata, Origin, Recorded, Stored
 from projections.audit_tree import Asks, read_tiles, tree_size
 from projections.columns import Column, ColumnType
 from projections.leaf import STORED_COLUMNS, bundle, leaf, stored_of_row
@@ -69,17 +69,22 @@ class AuditEntry(Struct, frozen=True, kw_only=True):
     data: Any
 
 
-def shown(recorded: Recorded[Event], leaf: bytes) -> AuditEntry:
-    """An entry for people, from the opened event and the hash of its leaf."""
-    metadata = recorded.metadata
+class Entry(Stored, frozen=True, kw_only=True):
+    """A stored event and the hash of its leaf."""
+
+    leaf_hash: bytes
+
+
+def shown(entry: Entry, metadata: Metadata, data: Any) -> AuditEntry:
+    """An entry for people, from what stands beside it and what it states, both opened."""
     origin = metadata.origin or Origin()
     return AuditEntry(
-        position=recorded.position,
-        event_id=recorded.event_id,
-        topic=recorded.topic,
-        stream_id=recorded.stream_id,
-        version=recorded.version,
-        recorded_at=recorded.recorded_at,
+        position=entry.position,
+        event_id=entry.event_id,
+        topic=entry.topic,
+        stream_id=entry.stream_id,
+        version=entry.version,
+        recorded_at=entry.recorded_at,
         actor=metadata.actor,
         request_id=metadata.request_id,
         session_id=metadata.session_id,
@@ -88,8 +93,8 @@ def shown(recorded: Recorded[Event], leaf: bytes) -> AuditEntry:
         agent=origin.agent,
         cause=metadata.cause,
         allowed_by=metadata.allowed_by,
-        leaf_hash=leaf,
-        data=recorded.event,
+        leaf_hash=entry.leaf_hash,
+        data=data,
     )
 
 
@@ -154,12 +159,6 @@ _STORED = ", ".join(f"s.{column}" for column in STORED_COLUMNS.split(", "))
 
 class NotNext(Exception):
     """Events that do not follow the last entry: the log cannot have a hole, nor the same leaf twice."""
-
-
-class Entry(Stored, frozen=True, kw_only=True):
-    """A stored event and the hash of its leaf."""
-
-    leaf_hash: bytes
 
 
 class AuditLog:

@@ -167,8 +167,8 @@ class _Log:
     async def shown(self, positions: Sequence[int]) -> list[AuditEntry]:
         async with self._system.pool.connection() as connection:
             found: list[Entry] = await entries(connection, positions)
-        opened = await self._system.log.open(found)
-        return [shown(event, entry.leaf_hash) for event, entry in zip(opened, found, strict=True)]
+        told = await self._system.log.told(found)
+        return [shown(entry, *each) for entry, each in zip(found, told, strict=True)]
 
     async def complete(self, rows: Sequence[bytes]) -> list[bytes]:
         return [_encode(entry) for entry in await self.shown([int(row) for row in rows])]

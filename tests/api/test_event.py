@@ -108,6 +108,8 @@ async def test_what_was_erased_is_null_and_the_event_stays(office):
     (event,) = (await feed(reader.client, before))["data"]
     assert (event["data"]["email"], event["data"]["last_name"]) == (None, None)
     assert event["data"]["role"] == "user"
+    entry = (await office.admin.get(f"/audit/entries/{event['position']}")).json()
+    assert entry["data"] == event["data"]
 
 
 async def test_it_waits_for_a_position_and_knows_none_above_the_head(office):
