@@ -2,10 +2,14 @@
 
 import csv
 import hashlib
+import os
 import re
+import signal
+import sys
 import zipfile
 from contextlib import asynccontextmanager
 from io import BytesIO, StringIO
+from pathlib import Path
 from uuid import UUID
 
 import msgspec
@@ -13,17 +17,21 @@ import pytest
 
 from application.reactions import RUN_EXPORT_WHEN_REQUESTED
 from domain.export.events import ExportRequested
+from infrastructure.embedded.children import Child, end, wait_until
 from infrastructure.event_store import new_id
 from infrastructure.exported_lists import listings
 from infrastructure.object_parts import StoreUnavailable
 from infrastructure.operations import MOST_ATTEMPTS, Taken
+from infrastructure.settings import environment
 from tests import office as offices
 from tests import servers
 from tests.api.test_internal import client_of, code
+from tests.waiting import until
 from workers import operations
 
 pytestmark = pytest.mark.anyio
 VIEW = "organisation:view"
+EXPORTER = Path(__file__).parents[1] / "exporter.py"
 
 
 @pytest.fixture(scope="module")
@@ -315,6 +323,31 @@ async def test_of_two_attempts_at_once_the_first_counts_and_the_other_leaves_not
     await operations.export_run(replaced(office.system, objects=Slow()), taken(path, 1))
     assert len(set(object_store.names) - before) == 1
     assert (await office.admin.get(f"{path}/content")).status_code == 200
+
+
+async def test_when_a_worker_is_killed_in_the_middle_another_attempt_makes_one_file(
+    office, object_store, tmp_path
+):
+    await office.organisation()
+    path, before, begun = await requested(office.admin), set(object_store.names), tmp_path / "begun"
+    await office.admin.get(path)
+    ours = {name: value for name, value in os.environ.items() if not name.startswith("CHANCERY_")}
+    here = {"PYTHONPATH": str(EXPORTER.parents[1])}
+    worker = Child("jobs", tmp_path, log=tmp_path / "log")
+    worker.start(
+        [sys.executable, str(EXPORTER), path.rpartition("/")[2], str(begun)],
+        ours | environment(office.system.settings) | here,
+    )
+    try:
+        await until(begun.exists)
+        end(worker.pid, signal.SIGKILL)
+        assert wait_until(worker.died, 5)
+    finally:
+        worker.stop(5)
+    assert (await office.admin.get(path)).json()["state"] == "requested"
+    await operations.export_run(office.system, taken(path, 2))
+    assert (await office.admin.get(f"{path}/content")).status_code == 200
+    assert len(set(object_store.names) - before) == 1
 
 
 def replaced(system, **fields):
