@@ -4,7 +4,7 @@ import signal
 import sys
 from collections.abc import Callable
 
-from bench import answers, clients, http, nouns, projector, signin, store, tokens, where
+from bench import answers, clients, http, imports, nouns, projector, signin, store, tokens, where
 from bench.figures import Figure, show
 from bench.machine import Load, Machine, machine
 
@@ -17,6 +17,7 @@ PARTS: dict[str, Callable[[Machine], list[Figure]]] = {
     "signin": signin.run,
     "tokens": tokens.run,
     "answers": answers.run,
+    "imports": imports.run,
 }
 
 

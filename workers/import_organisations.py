@@ -70,7 +70,7 @@ class OrganisationImport:
             rows = iter(table)
             while batch := await job.thread(lambda: list(islice(rows, BATCH))):
                 judged, failed = _bodies(table, batch)
-                await _judge(job, judged, viewed=True)
+                await _judge(job, judged)
                 await job.thread(lambda: seen.note(judged, job.about.mode))  # noqa: B023 - called at once
                 shown = [each for each in judged if each.verdict in ("added", "changed")]
                 for each in shown[: SAMPLE - len(progress.sample)]:
@@ -87,7 +87,7 @@ class OrganisationImport:
             todo = await _not_written_before(job, judged, writer)
             while todo:
                 now, todo = _apart(todo)
-                await _judge(job, now, viewed=await _caught_up(job))
+                await _judge(job, now)
                 await asyncio.gather(
                     *(
                         _write(
@@ -124,15 +124,15 @@ def _bodies(table: OrganisationTable, rows: Sequence[Row]) -> tuple[list[Judged]
     return judged, failed
 
 
-async def _judge(job: Job, rows: Sequence[Judged], *, viewed: bool) -> None:
-    """Says of each row what becomes of it. `viewed`: the read model knows all that was written."""
+async def _judge(job: Job, rows: Sequence[Judged]) -> None:
+    """Says of each row what becomes of it."""
     claims = {claim for each in rows for claim in each.claims}
     owners = dict(
         zip(claims, await asyncio.gather(*(job.system.claims.owner(*each) for each in claims)), strict=True)
     )
     views: dict[UUID, bytes] = {}
     known = {owner for owner in owners.values() if owner is not None}
-    if viewed and known and job.about.mode != FILL:
+    if known and job.about.mode != FILL and await _caught_up(job):
         records = job.system.records["organisation"]
         found = await asyncio.gather(*map(records, known))
         views = {owner: each.view for owner, each in zip(known, found, strict=True) if each.version}
@@ -184,7 +184,7 @@ def _compare(row: Judged, view: bytes) -> None:
 
 
 async def _caught_up(job: Job) -> bool:
-    """Whether what the last batch wrote can be seen; if not, the commands find out by themselves."""
+    """Whether the read model knows all that was written; if not, the commands find out by themselves."""
     try:
         await job.system.positions.reached("organisation", await job.system.log.head())
     except Behind:

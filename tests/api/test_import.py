@@ -1,9 +1,11 @@
 """An import over HTTP, whatever its kind: who may, what a form says, one at a time, canceled, never twice."""
 
 import asyncio
+from datetime import timedelta
 
 import pytest
 
+from infrastructure.bootstrap import clock
 from tests import office as offices
 from tests import servers
 from tests.importing import apply, codes, dbf, previewed, sent, shown, worked
@@ -46,6 +48,15 @@ async def test_a_file_is_taken_in_and_its_place_is_told(office, object_store):
     await end(office, answer)
     await imports.clear(office.system, (await office.system.log.read(body["position"] - 1, 1))[0].stream_id)
     assert body["id"] not in object_store.names
+
+
+async def test_a_file_that_is_needed_is_not_swept_up(office, object_store):
+    answer = await sent(office.admin, dbf(codes(1)))
+    await office.system.file_upkeep.sweep(clock() + timedelta(days=2))
+    assert answer.json()["id"] in object_store.names
+    await end(office, answer)
+    await office.system.file_upkeep.sweep(clock() + timedelta(days=2))
+    assert answer.json()["id"] not in object_store.names
 
 
 async def test_two_of_a_kind_are_not_read_at_once(office, object_store):

@@ -1,9 +1,11 @@
 """`chancery import` against a whole Chancery: a file becomes records through the API, reactor, broker and jobs."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -116,3 +118,28 @@ def test_ctrl_c_cancels_it_and_what_was_written_stays(environ, admin, tmp_path):
     assert "What was written stays." in said
     assert admin.get(path).json()["state"] == "canceled"
     assert slowest < 2, "other commands stay quick"
+
+
+def test_the_how_to_works_as_it_is_pasted(stack, environ, admin):
+    page = (ROOT / "docs" / "how-to" / "import.md").read_text()
+    pasted = "".join(re.findall(r"```sh\n(.*?)```", page, re.DOTALL))
+    token = admin.headers["authorization"].removeprefix("Bearer ")
+    script = f"""set -eu
+curl() {{ command curl -sS --fail-with-body "$@"; }}
+chancery() {{ {sys.executable} -m cli.main "$@"; }}
+"""
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "data").symlink_to(ROOT / "data")
+        done = subprocess.run(
+            ["bash"],
+            input=script + pasted,
+            env=environ | {"URL": f"{stack.url}/api/v1", "TOKEN": token},
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert '"state":"applied"' in done.stdout
+    assert "siren,siret,nom_raison_sociale" in done.stdout
