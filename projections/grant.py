@@ -66,6 +66,12 @@ COLUMNS = {
     ),
     "scope_type": _text("scope_type"),
     "scope_id": _text("scope_id", indexed=True),
+    "scope": Column(
+        type=ColumnType.TEXT,
+        get=lambda view: f"{view.scope_type}/{view.scope_id}",
+        nullable=False,
+        indexed=False,
+    ),
     "module": _text("module", indexed=True),
     "action": _text("action"),
     "not_before": Column(type=ColumnType.INSTANT, get=attrgetter("not_before"), indexed=False),
@@ -103,7 +109,7 @@ def fold(view: Grant | None, recorded: Recorded[GrantEvent]) -> Grant:
     return msgspec.structs.replace(view, **moved(recorded), **new)
 
 
-GRANTS = Fold(name="grant", version=1, view=Grant, columns=COLUMNS, fold=fold)
+GRANTS = Fold(name="grant", version=2, view=Grant, columns=COLUMNS, fold=fold)
 LISTING = Listing(
     name="grant",
     view=Grant,

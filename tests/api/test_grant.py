@@ -435,6 +435,7 @@ async def test_grants_are_found_by_holder_right_scope_and_state(office):
     assert await found(f"subject={anna.id} AND state=active") == {sign["id"]}
     assert await found(f"subject={boris.id} AND module=contract AND action=sign") == {other["id"]}
     assert await found(f"scope_type=organisation AND scope_id={here[1]} AND state=revoked") == {view["id"]}
+    assert await found(f'scope="organisation/{here[1]}" AND state=active') == {sign["id"]}
 
 
 async def test_who_may_view_the_grants_of_a_scope_sees_those(office):
