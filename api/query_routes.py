@@ -25,6 +25,7 @@ from api.queries import message as message_queries
 from api.queries import organisation as organisation_queries
 from api.queries import payment as payment_queries
 from api.queries import permission as permission_queries
+from api.queries import personal_data as personal_data_queries
 from api.queries import reference as reference_queries
 from api.queries import resource as resource_queries
 from api.queries import session as session_queries
@@ -35,6 +36,7 @@ from api.queries.records import Records, Sight
 from api.refs import Refs
 from api.streams import Streams
 from infrastructure.bootstrap import System, clock
+from infrastructure.personal_export import MODELS, PersonalExport
 from projections.api_client import API_CLIENTS
 from projections.contact import CONTACTS
 from projections.contract import CONTRACTS
@@ -116,6 +118,9 @@ def queries(system: System, pages: Lists, refs: Refs, streams: Streams) -> list[
         access_queries.routes(system.evaluations, system.standings, system.outside.people, system, clock),
         permission_queries.routes(
             system.permissions, system.rights, system, system.records[USERS.name], system.pool, clock
+        ),
+        personal_data_queries.routes(
+            system.erasures, PersonalExport(system.pool, system.log), system, MODELS
         ),
         reference_queries.routes(pages),
         resource_queries.routes(

@@ -9,13 +9,14 @@ from uuid import UUID
 
 from msgspec import UNSET, Struct
 
-from domain.contact.events import ContactChanged
+from domain.contact.events import ContactChanged, ContactErased
 from domain.contract.events import ContractSigned, Invoiced
 from domain.export.events import ExportRequested
 from domain.file.events import FileReceived
 from domain.imports.events import ImportApplied, ImportApplyBegan, ImportCanceled, ImportFailed, ImportStarted
 from domain.organisation.events import OrganisationChanged
 from domain.shared import Event, Recorded
+from domain.user.events import UserErased
 
 
 class Tell(Struct, frozen=True, kw_only=True):
@@ -88,6 +89,16 @@ def _wanted(recorded: Recorded[ExportRequested]) -> tuple[Effect, ...]:
     return (Ask(kind="export.run", about={"export_id": str(recorded.stream_id)}),)
 
 
+def _user_erased(recorded: Recorded[UserErased]) -> tuple[Effect, ...]:
+    about = {"user_id": str(recorded.stream_id), "position": recorded.position}
+    return (Ask(kind="user.forget", about=about),)
+
+
+def _contact_erased(recorded: Recorded[ContactErased]) -> tuple[Effect, ...]:
+    about = {"contact_id": str(recorded.stream_id), "position": recorded.position}
+    return (Ask(kind="contact.forget", about=about),)
+
+
 def _answered_for(recorded: Recorded[ContactChanged]) -> tuple[Effect, ...]:
     return () if recorded.event.responsible_id is UNSET else (Reassign(party_id=recorded.stream_id),)
 
@@ -106,6 +117,10 @@ REASSIGN_CONTRACTS_WHEN_CONTACT_CHANGED = Reaction(
 )
 REASSIGN_CONTRACTS_WHEN_ORGANISATION_CHANGED = Reaction(
     name="reassign_contracts_when_organisation_changed", when=OrganisationChanged, then=_managed
+)
+FORGET_USER_WHEN_ERASED = Reaction(name="forget_user_when_erased", when=UserErased, then=_user_erased)
+FORGET_CONTACT_WHEN_ERASED = Reaction(
+    name="forget_contact_when_erased", when=ContactErased, then=_contact_erased
 )
 RUN_EXPORT_WHEN_REQUESTED = Reaction(name="run_export_when_requested", when=ExportRequested, then=_wanted)
 READ_IMPORT_WHEN_STARTED = Reaction(name="read_import_when_started", when=ImportStarted, then=_started)

@@ -11,6 +11,7 @@ from msgspec.structs import asdict, replace
 from domain.export.events import ExportCompleted, ExportEvent, ExportFailed, ExportRequested
 from domain.shared import Recorded
 from projections.columns import Column, ColumnType
+from projections.copies import Copies
 from projections.lists import Listing
 from projections.projection import Fold, begun, moved
 
@@ -75,5 +76,16 @@ def fold(view: Export | None, recorded: Recorded[ExportEvent]) -> Export:
             assert_never(event)
 
 
-EXPORTS = Fold(name="export", version=1, view=Export, columns=COLUMNS, fold=fold)
+def without(view: Export, _requester_id: UUID) -> Export:
+    return replace(view, filter=None)
+
+
+EXPORTS = Fold(
+    name="export",
+    version=1,
+    view=Export,
+    columns=COLUMNS,
+    fold=fold,
+    copies=Copies(column="requested_by", without=without),
+)
 LISTING = Listing(name="export", view=Export, columns=COLUMNS)

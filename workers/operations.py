@@ -16,6 +16,7 @@ from infrastructure.bootstrap import System, clock
 from infrastructure.operations import MOST_ATTEMPTS, Operations, Taken
 from workers import imports
 from workers.exports import exporter
+from workers.forgetting import forget_contact, forget_user
 from workers.import_egrul import EgrulImport
 from workers.import_organisations import OrganisationImport
 from workers.import_postal_index import PostalIndexImport
@@ -80,6 +81,16 @@ async def invoice_render(system: System, taken: Taken) -> None:
     """`about`: contract_id, invoice_id. The invoice as PDF; made again it is the same."""
     about = taken.about
     await system.invoice_papers.make(UUID(about["contract_id"]), UUID(about["invoice_id"]))
+
+
+async def user_forget(system: System, taken: Taken) -> None:
+    """`about`: user_id, position. He was erased there: his files and the exports that have him go."""
+    await forget_user(system, UUID(taken.about["user_id"]), taken.about["position"])
+
+
+async def contact_forget(system: System, taken: Taken) -> None:
+    """`about`: contact_id, position. The exports that have him go."""
+    await forget_contact(system, UUID(taken.about["contact_id"]), taken.about["position"])
 
 
 async def user_tell_provider(system: System, taken: Taken) -> None:

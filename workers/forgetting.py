@@ -1,0 +1,63 @@
+"""What goes after a person was forgotten and is in no read model: contents of his files, and exports that have him."""
+
+from typing import Any, LiteralString
+from uuid import UUID
+
+from infrastructure.bootstrap import System
+from projections.contact import CONTACTS
+from projections.export import EXPORTS
+from projections.file import FILES
+from projections.user import USERS
+
+
+class StillExporting(Exception):
+    """An export that may have him is being made: when it is whole it is deleted."""
+
+
+async def forget_user(system: System, user_id: UUID, position: int) -> None:
+    """Files that a record of the house binds stay: they are the house's; all others of his go.
+
+    Raises Behind, StillExporting: to be tried again.
+    """
+    await system.reached(FILES.name, position)
+    await _followed(system, USERS.name, position)
+    for (file_id,) in await _rows(system, "select id from read.file where owner_id = %s", (user_id,)):
+        await system.file_upkeep.forget(file_id)
+    await _exports(system, "users", user_id, position)
+
+
+async def forget_contact(system: System, contact_id: UUID, position: int) -> None:
+    """Raises Behind, StillExporting: to be tried again."""
+    await _followed(system, CONTACTS.name, position)
+    await _exports(system, "contacts", contact_id, position)
+
+
+async def _followed(system: System, model: str, position: int) -> None:
+    """What is exported from now on has nothing of him, and every export from before is known."""
+    await system.reached(model, position)
+    await system.reached(EXPORTS.name, await system.log.head())
+
+
+async def _exports(system: System, path: str, person: UUID, position: int) -> None:
+    """Those of the list that he stood in, whoever asked for them, and those that he asked for himself.
+
+    One that is made when the read model has passed his erasure has nothing of him: `true_at` tells.
+    """
+    found = await _rows(
+        system,
+        "select view from read.export where (list = %s or requested_by = %s)"
+        " and created_at > clock_timestamp() - interval '3 days'",  # none is kept for longer
+        (path, person),
+    )
+    exports = [EXPORTS.decode(view) for (view,) in found]
+    for export in exports:
+        if export.object_id is not None and export.true_at is not None and export.true_at < position:
+            await system.objects.remove(export.object_id)
+    if any(export.state == "requested" for export in exports):
+        raise StillExporting
+
+
+async def _rows(system: System, query: LiteralString, values: tuple[Any, ...]) -> list[Any]:
+    async with system.pool.connection() as connection:
+        rows: list[Any] = await (await connection.execute(query, values)).fetchall()
+        return rows
