@@ -20,6 +20,7 @@ from api.queries import imports as import_queries
 from api.queries import invoice as invoice_queries
 from api.queries import ledger as ledger_queries
 from api.queries import legal_hold as legal_hold_queries
+from api.queries import letter as letter_queries
 from api.queries import lookup as lookup_queries
 from api.queries import message as message_queries
 from api.queries import organisation as organisation_queries
@@ -47,6 +48,7 @@ from projections.grant import GRANTS
 from projections.imports import IMPORTS
 from projections.invoice import INVOICES
 from projections.legal_hold import LEGAL_HOLDS
+from projections.letter import LETTERS
 from projections.message import MESSAGES
 from projections.organisation import ORGANISATIONS
 from projections.payment import PAYMENTS
@@ -95,6 +97,7 @@ def queries(system: System, pages: Lists, refs: Refs, streams: Streams) -> list[
                 viewers=(
                     message_queries.viewer(system.records[MESSAGES.name]),
                     document_queries.viewer(system.records[DOCUMENTS.name], clock),
+                    letter_queries.viewer(system.records[LETTERS.name], clock),
                 ),
                 clock=clock,
             ),
@@ -125,6 +128,16 @@ def queries(system: System, pages: Lists, refs: Refs, streams: Streams) -> list[
         reference_queries.routes(pages),
         resource_queries.routes(
             _records(system, RESOURCES, resource_queries.ResourceSight(clock)), pages, clock
+        ),
+        letter_queries.routes(
+            _records(system, LETTERS, letter_queries.LetterSight(clock)),
+            system.records[LETTERS.name],
+            pages,
+            system.pool,
+            system,
+            refs,
+            system.settings.time_zone,
+            clock,
         ),
         lookup_queries.routes(system.registers.lookups, system, clock),
         legal_hold_queries.routes(

@@ -9,8 +9,10 @@ from uuid import UUID
 
 from msgspec import UNSET, Struct
 
+from application.letter_brought import Brought
 from domain.contact.events import ContactChanged, ContactErased
 from domain.contract.events import ContractSigned, Invoiced
+from domain.document.events import DocumentRecorded, Letter
 from domain.export.events import ExportRequested
 from domain.file.events import FileReceived
 from domain.imports.events import ImportApplied, ImportApplyBegan, ImportCanceled, ImportFailed, ImportStarted
@@ -39,7 +41,7 @@ class Reassign(Struct, frozen=True, kw_only=True):
     party_id: UUID
 
 
-Effect = Tell | Ask | Reassign
+Effect = Tell | Ask | Reassign | Brought
 
 
 class Reaction(Struct, frozen=True, kw_only=True):
@@ -89,6 +91,20 @@ def _wanted(recorded: Recorded[ExportRequested]) -> tuple[Effect, ...]:
     return (Ask(kind="export.run", about={"export_id": str(recorded.stream_id)}),)
 
 
+def _brought(recorded: Recorded[DocumentRecorded]) -> tuple[Effect, ...]:
+    document = recorded.event
+    if document.letter in (None, Letter()):
+        return ()
+    return (
+        Brought(
+            document_id=recorded.stream_id,
+            organisation_id=document.organisation_id,
+            type_id=document.type_id,
+            letter=document.letter,
+        ),
+    )
+
+
 def _user_erased(recorded: Recorded[UserErased]) -> tuple[Effect, ...]:
     about = {"user_id": str(recorded.stream_id), "position": recorded.position}
     return (Ask(kind="user.forget", about=about),)
@@ -117,6 +133,9 @@ REASSIGN_CONTRACTS_WHEN_CONTACT_CHANGED = Reaction(
 )
 REASSIGN_CONTRACTS_WHEN_ORGANISATION_CHANGED = Reaction(
     name="reassign_contracts_when_organisation_changed", when=OrganisationChanged, then=_managed
+)
+REGISTER_LETTER_WHEN_DOCUMENT_RECORDED = Reaction(
+    name="register_letter_when_document_recorded", when=DocumentRecorded, then=_brought
 )
 FORGET_USER_WHEN_ERASED = Reaction(name="forget_user_when_erased", when=UserErased, then=_user_erased)
 FORGET_CONTACT_WHEN_ERASED = Reaction(
