@@ -56,13 +56,14 @@ def routes(exports: Exports) -> Router:
         said = await exports.request(_wanted(data), asked)
         if isinstance(said, DryRun):
             return answered(said)
-        fields: dict[str, Any] = structs.asdict(said)
-        return answers.receipt(**{**fields, "status": 202}, location=f"{PATH}/{said.id}")
+        fields: dict[str, Any] = structs.asdict(structs.replace(said, status=202))
+        return answers.receipt(**fields, location=f"{PATH}/{said.id}")
 
     return Router("/exports", route_handlers=[request_export], tags=["Exports"])
 
 
 def _wanted(data: RequestExportBody) -> Wanted:
     fields = (data.fields or "").strip()
-    members = tuple(name.strip() for name in fields.split(",")) if fields else ()
-    return Wanted(**{**structs.asdict(data), "fields": members})
+    given: dict[str, Any] = structs.asdict(data)
+    given["fields"] = tuple(name.strip() for name in fields.split(",")) if fields else ()
+    return Wanted(**given)

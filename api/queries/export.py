@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -82,10 +83,14 @@ def routes(
     read: Read, progress: Progress, contents: Contents, offered: ExportedLists, lists: Lists, clock: Clock
 ) -> Router:
     def shown(one: Export) -> ExportView:
-        known = {name: getattr(one, name) for name in ExportView.__struct_fields__ if hasattr(one, name)}
         over = one.expires_at is not None and one.expires_at <= clock()
+        known: dict[str, Any] = {
+            name: getattr(one, name) for name in ExportView.__struct_fields__ if hasattr(one, name)
+        }
+        if over:
+            known["state"] = "expired"
         return ExportView(
-            **{**known, "state": "expired" if over else one.state},
+            **known,
             counts=None if one.rows is None or one.size is None else Counts(rows=one.rows, bytes=one.size),
             content=f"{PATH}/{one.id}/content" if one.state == "completed" and not over else None,
         )
