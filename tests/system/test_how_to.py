@@ -191,6 +191,31 @@ def test_a_list_is_filtered(paste, admin):
     assert [each["full_name"] for each in found["data"]] == ["ООО «Ромашка»"]
 
 
+def test_the_office_gets_paid(paste, admin, chancery, tmp_path):
+    issue, fetch, pay, undo, look, check = blocks("get-paid.md")
+    place = made(admin, "/organisations", full_name="Alpha")["id"]
+    amount = {"amount": "12500.00", "currency": "EUR"}
+    contract = made(admin, "/contracts", kind="sale", organisation_id=place, amount=amount)["id"]
+    signed = admin.post(f"/contracts/{contract}/sign", headers={"Idempotency-Key": "sign"})
+    assert signed.status_code == 200, signed.text
+    given = {"TOKEN": token_of(admin), "CONTRACT": contract, "ORGANISATION": place}
+    preface = issue.splitlines()[0] + "\n"
+    (invoice,) = paste(issue, **given)
+    given["INVOICE"] = invoice["number"]
+    paste(f"cd {tmp_path}\n", preface, fetch, **given)
+    assert (tmp_path / "invoice.pdf").read_bytes().startswith(b"%PDF")
+    (payment,) = paste(preface, pay, **given)
+    _, note = paste(preface, undo, **given, PAYMENT=payment["id"])
+    assert note["number"].startswith("AV-")
+    position = {"X-Min-Position": str(note["position"])}
+    assert admin.get(f"/organisations/{place}/balance", headers=position).status_code == 200
+    balance, statement, open_ones = paste(preface, look, **given)
+    assert balance["balances"][0]["balance"] == {"amount": "4000.00", "currency": "EUR"}
+    assert [each["kind"] for each in statement["data"]] == ["invoice", "payment", "reversal", "credit_note"]
+    assert invoice["id"] in [each["id"] for each in open_ones["data"]]
+    paste(check, CHANCERY_DATA_DIR=str(chancery.data_dir))
+
+
 def test_the_register_is_looked_up_in_our_own_copy(paste, admin, chancery, tmp_path):
     (load_files,) = blocks("look-ups.md")
     for day, name in (("2024-01-01", "АО РОМАШКА"), ("2024-01-15", "АО ЛЮТИК")):
