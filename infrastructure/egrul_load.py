@@ -1,6 +1,6 @@
 """Loading the register of Russian legal entities into `lookup.egrul`: all of it anew, or what the files speak of."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from typing import Literal
@@ -153,7 +153,7 @@ class EgrulPresent:
 
 
 @contextmanager
-def present(url: str) -> Iterator[EgrulPresent]:
+def present(url: str) -> Generator[EgrulPresent]:
     with psycopg.connect(
         url, autocommit=True, options=_OPTIONS, application_name="chancery egrul"
     ) as connection:

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 from dbfread import DBF  # type: ignore[import-untyped]
 from dbfread.codepages import guess_encoding  # type: ignore[import-untyped]
@@ -140,9 +141,10 @@ def _judged(path: Path) -> tuple[int, int]:
     return records, language
 
 
-def _opened(path: Path) -> DBF:
+def _opened(path: Path) -> Any:
+    table: Any = DBF
     try:
-        return DBF(
+        return table(
             str(path),
             ignorecase=False,
             raw=True,

@@ -1,6 +1,6 @@
 """A postal index laid beside the present one: what is new in it, what lies elsewhere, what has vanished."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Any
 
@@ -153,7 +153,7 @@ class _Batches:
 
 
 @contextmanager
-def staged(url: str, mode: str) -> Iterator[PostalIndexStage]:
+def staged(url: str, mode: str) -> Generator[PostalIndexStage]:
     with psycopg.connect(
         url, autocommit=True, options=_OPTIONS, application_name="chancery import"
     ) as connection:

@@ -85,9 +85,13 @@ def complete(view: Import, kept: Kept | None) -> ImportView:
     problems = list(kept.problems)
     if view.error is not None and view.detail is not None:
         problems.insert(0, Problem(row=0, pointer="/file", code=view.error, detail=view.detail))
-    known = {"encoding": view.encoding or kept.encoding, "format": view.format or kept.format}
+    told: dict[str, Any] = structs.asdict(view) | {
+        "counts": counts,
+        "encoding": view.encoding or kept.encoding,
+        "format": view.format or kept.format,
+    }
     return ImportView(
-        **{**structs.asdict(view), **known, "counts": counts},
+        **told,
         columns=kept.columns,
         sample=kept.sample,
         problems=problems,
