@@ -4,7 +4,20 @@ import signal
 import sys
 from collections.abc import Callable
 
-from bench import answers, clients, http, imports, nouns, projector, signin, store, tokens, where
+from bench import (
+    answers,
+    clients,
+    http,
+    imports,
+    letters,
+    lists,
+    nouns,
+    projector,
+    signin,
+    store,
+    tokens,
+    where,
+)
 from bench.figures import Figure, show
 from bench.machine import Load, Machine, machine
 
@@ -13,10 +26,12 @@ PARTS: dict[str, Callable[[Machine], list[Figure]]] = {
     "projector": projector.run,
     "http": http.run,
     "nouns": nouns.run,
+    "letters": letters.run,
     "clients": clients.run,
     "signin": signin.run,
     "tokens": tokens.run,
     "answers": answers.run,
+    "lists": lists.run,
     "imports": imports.run,
 }
 

@@ -13,12 +13,13 @@ from application.context import Context
 from domain.letter.commands import RegisterLetter
 from domain.number import number_of
 from domain.organisation.events import OrganisationAdded
+from infrastructure import guard_check
 from infrastructure.bootstrap import running
 from infrastructure.event_store import new_id
 from tests import registrar
 from tests.people import append
 from tests.serving import settings
-from tests.store import open_store
+from tests.store import WRAPPING, open_store
 
 pytestmark = pytest.mark.anyio
 PROCESSES, LETTERS = 2, 90
@@ -52,6 +53,7 @@ async def test_two_processes_leave_no_gap_and_give_no_number_twice(dsn, owner_ds
         for register in sorted(registers)
         for counter in range(1, registers[register] + 1)
     ], "every register is counted from 1, without a gap"
+    assert await guard_check.verify(owner_dsn, WRAPPING) == [], "the log says so, too"
 
 
 @pytest.mark.parametrize(("zone", "year"), [("Pacific/Auckland", 2027), ("America/New_York", 2026)])
