@@ -4,6 +4,7 @@ import asyncio
 import os
 from collections.abc import AsyncGenerator, Coroutine, Iterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, BinaryIO, NoReturn, TypeVar
 
@@ -12,10 +13,16 @@ import msgspec
 import psycopg
 import rich_click as click
 from click import get_current_context
+from msgspec import structs
 from rich.console import Console
 from rich.progress import Progress
 
+from application.access import Need
+from application.access import system as the_system
+from application.context import Context
 from cli.options import pass_settings
+from domain.audit_key.aggregate import AUDIT_KEY, AUDIT_KEYS
+from domain.audit_key.commands import RotateAuditKey
 from infrastructure.audit_export import (
     DatabaseSource,
     HttpSource,
@@ -24,9 +31,11 @@ from infrastructure.audit_export import (
     checkpoint_of,
     export_lines,
 )
+from infrastructure.audit_keys import Succession, succeed
 from infrastructure.audit_live import verify_database
 from infrastructure.audit_proof import NotProved, check, prove
 from infrastructure.audit_verify import LONGEST_LINE, Examiner, Report, Verdict
+from infrastructure.bootstrap import running
 from infrastructure.postgres import TIMEOUTS, connect
 from infrastructure.settings import Settings
 from infrastructure.signed_note import Forged, Note, Untrusted, Verifier, parse_note, parse_vkey
@@ -122,6 +131,31 @@ def prove_entry(position: int, file: BinaryIO, keys: tuple[str, ...]) -> None:
     except (Forged, Malformed, NotProved) as reason:
         _fail(str(reason), Verdict.TAMPERED)
     click.echo(proof.text(), nl=False)
+
+
+@command.command("rotate-key")
+@click.option(
+    "--overlap", type=click.IntRange(0, 730), default=30, show_default=True, help="Days that both keys sign."
+)
+@pass_settings
+def rotate_key(settings: Settings, overlap: int) -> None:
+    """Sign checkpoints with another key from now on, beside the one before, so that who pinned that one can follow."""
+    succession = _run(_rotate_key(settings, timedelta(days=overlap)))
+    click.echo(f"signs from now on: {succession.vkey}")
+    for vkey in succession.follows:
+        click.echo(f"signs beside it until {succession.until:%Y-%m-%d %H:%M} UTC: {vkey}")
+
+
+async def _rotate_key(settings: Settings, overlap: timedelta) -> Succession:
+    async with running(settings, name="audit") as system:
+        async with system.pool.connection() as connection:
+            succession = await succeed(connection, system.wrapping, overlap)
+        if succession is None:
+            raise click.ClickException("The log has no key yet; `chancery work` makes the first.")
+        rotation = RotateAuditKey(**structs.asdict(succession))
+        context = Context(caller=the_system(), request_id="chancery audit rotate-key")
+        await system.execute(AUDIT_KEY, AUDIT_KEYS, rotation, context, Need(right=None), upsert=True)
+        return succession
 
 
 async def _export(settings: Settings, file: Path, url: str | None) -> int:

@@ -4,6 +4,7 @@ import shutil
 import subprocess
 import sys
 from base64 import b64decode
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.parse import quote
 
@@ -25,11 +26,13 @@ def chancery():
         whole.up(servers.place("second"), CHANCERY_HTTP_WORKERS="1") as running,
         running.signed_in() as admin,
     ):
-        last = 0
-        while last < ENTRIES:
-            made = admin.post("/organisations", json={"full_name": "Alpha"}).raise_for_status()
-            last = int(made.headers["x-event-position"])
-        assert wait_until(lambda: size(admin) >= last, whole.END)
+
+        def add(number: int) -> None:
+            admin.post("/organisations", json={"full_name": f"Alpha {number}"}).raise_for_status()
+
+        with ThreadPoolExecutor(16) as many:
+            list(many.map(add, range(ENTRIES)))
+        assert wait_until(lambda: size(admin) > ENTRIES, whole.END)
         yield running
 
 
@@ -141,3 +144,19 @@ def test_it_holds_a_later_export_against_the_checkpoint_kept(bare, chancery, adm
     (bare / "newer").write_text(admin.get("/audit/checkpoint").text)
     status, said = verify(bare, "log.ndjson", "--checkpoint", "newer")
     assert (status, "once had" in said) == (2, True), said
+
+
+def test_a_key_follows_another_in_the_log_and_who_pinned_the_first_can_follow(bare, chancery, admin):
+    first, before = vkey(admin), size(admin)
+    assert "signs from now on: " in chancery.run("audit", "rotate-key")
+    assert wait_until(lambda: size(admin) > before, whole.END)
+    old, new = admin.get("/audit/keys").json()["data"]
+    assert (old["vkey"], old["until"] is None, new["until"]) == (first, False, None)
+    newest = {"X-Min-Position": str(size(admin))}
+    found = admin.get("/audit/entries", params={"filter": "topic=audit_key.rotated.v1"}, headers=newest)
+    (entry,) = found.raise_for_status().json()["data"]
+    assert (entry["data"]["vkey"], entry["data"]["follows"]) == (new["vkey"], [first])
+    chancery.run("audit", "export", str(bare / "rotated.ndjson"))
+    for key in (old, new):
+        assert verify(bare, "rotated.ndjson", "--key", key["vkey"])[0] == 0
+        chancery.run("audit", "verify", str(bare / "rotated.ndjson"), "--key", key["vkey"])

@@ -3,15 +3,16 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import suppress
+from datetime import timedelta
 
 import psycopg
 import pytest
 
-from infrastructure.audit_keys import published_keys
+from infrastructure.audit_keys import published_keys, succeed
 from infrastructure.personal_data import Wrapping
 from infrastructure.postgres import connect
 from infrastructure.role import Connection
-from infrastructure.signed_note import open_note, parse_note, parse_vkey
+from infrastructure.signed_note import Untrusted, open_note, parse_note, parse_vkey
 from projections.audit_log import AuditLog
 from projections.audit_tree import signed_checkpoint
 from projections.proofs import parse_checkpoint
@@ -175,3 +176,40 @@ async def test_nobody_takes_back_a_signature(dsn: str, owner_dsn: str, connectio
         for statement in statements:
             with pytest.raises(psycopg.errors.InsufficientPrivilege, match="append-only"):
                 owner.execute(statement)
+
+
+async def test_two_keys_sign_while_one_takes_over_and_either_is_enough(
+    dsn: str, connection: Connection
+) -> None:
+    happen(dsn, 3)
+    await follow(connection, AuditLog(), [3])
+    assert await succeed(connection, WRAPPING, timedelta(days=30)) is None
+    await sign_once(connection, WRAPPING, ORIGIN)
+    succession = await succeed(connection, WRAPPING, timedelta(days=30))
+    assert succession is not None
+    happen(dsn, 3)
+    await follow(connection, AuditLog(), [3], done=3)
+    signed = await sign_once(connection, WRAPPING, ORIGIN)
+    assert signed is not None
+    old, new = [parse_vkey(key.vkey) for key in await published_keys(connection)]
+    assert (old.vkey(), new.vkey()) == (*succession.follows, succession.vkey)
+    for trusted in (old, new):
+        assert open_note(parse_note(signed.note), [trusted]) == (trusted,)
+
+
+async def test_a_key_whose_time_is_over_signs_nothing_more_and_stays_published(
+    dsn: str, connection: Connection
+) -> None:
+    happen(dsn, 3)
+    await follow(connection, AuditLog(), [3])
+    await sign_once(connection, WRAPPING, ORIGIN)
+    await succeed(connection, WRAPPING, timedelta())
+    happen(dsn, 3)
+    await follow(connection, AuditLog(), [3], done=3)
+    signed = await sign_once(connection, WRAPPING, ORIGIN)
+    assert signed is not None
+    before, after = await published_keys(connection)
+    assert (before.until is None, after.until) == (False, None)
+    assert open_note(parse_note(signed.note), [parse_vkey(after.vkey)])
+    with pytest.raises(Untrusted):
+        open_note(parse_note(signed.note), [parse_vkey(before.vkey)])
