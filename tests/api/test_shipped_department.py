@@ -8,6 +8,7 @@ from application.catalogue import EVERYTHING
 from domain.department.events import shipped_id
 from infrastructure.shipped_departments import ship_departments, shipped_departments
 from tests import office as offices
+from tests.money import credit, invoice, pay
 
 pytestmark = pytest.mark.anyio
 
@@ -175,6 +176,28 @@ async def amends_his_contract(at):
     return await at.client.post(f"{path}/amend", json=body, headers=key())
 
 
+async def records_a_payment(at):
+    path = await at.contract(await at.own(), signed=True)
+    return await pay(at.client, path, AMOUNT)
+
+
+async def reverses_a_payment(at):
+    path = await at.contract(await at.own(), signed=True)
+    payment = (await pay(at.office.admin, path, AMOUNT)).json()["id"]
+    return await at.client.post(f"{path}/payments/{payment}/reverse", json={"reason": "r"})
+
+
+async def issues_an_invoice(at):
+    path = await at.contract(await at.own(), signed=True)
+    return await invoice(at.client, path, AMOUNT)
+
+
+async def credits_an_invoice(at):
+    path = await at.contract(await at.own(), signed=True)
+    issued = (await invoice(at.office.admin, path, AMOUNT)).json()
+    return await credit(at.client, issued["number"])
+
+
 async def archives_his_contract(at):
     return await at.client.post(f"{await at.contract(await at.own())}/archive")
 
@@ -227,6 +250,10 @@ MATRIX = [
     (signs_a_foreign_contract, GESTION),
     (cancels_his_contract, BOTH),
     (amends_his_contract, GESTION),
+    (records_a_payment, GESTION),
+    (reverses_a_payment, GESTION),
+    (issues_an_invoice, GESTION),
+    (credits_an_invoice, GESTION),
     (archives_his_contract, GESTION),
     (adds_a_department, GESTION),
     (updates_a_department, GESTION),
