@@ -67,11 +67,13 @@ async def verify(url: str, wrapping: Wrapping) -> list[Difference]:
             found: list[Difference] = []
             for table in TABLES:
                 found += [each async for each in _differences(connection, replay, table)]
+            found += await _living_keys(connection, replay)
         return found
 
 
 async def rebuild(owner_url: str, wrapping: Wrapping) -> Rebuilt:
-    """Replaces every guard table in one transaction and ends all sessions of people, by events.
+    """Replaces every guard table in one transaction and ends all sessions of people, by events; destroys keys that
+    should be: an older state of them was brought back.
 
     Generations of refresh tokens are not in the log, so nobody stays signed in. Commands wait, and may time out, from
     the moment the log has been read but for its last events. Raises UnknownTopic, ClaimedTwice.
@@ -83,6 +85,7 @@ async def rebuild(owner_url: str, wrapping: Wrapping) -> Rebuilt:
             await connection.execute("select pg_advisory_xact_lock(%s)", (APPEND,))
             await _follow(connection, wrapping, replay)
             rows = {table: await _replace(connection, replay, table) for table in TABLES}
+            await _destroy_keys(connection, replay)
             ended = await _end_sessions(connection, wrapping)
         return Rebuilt(position=replay.position, rows=rows, sessions_ended=ended)
 
@@ -137,6 +140,28 @@ async def _replace(connection: AsyncConnection[Any], replay: Replay, table: str)
         for key, row in rows.items():
             await copy.write_row((*key, *row))
     return len(rows)
+
+
+async def _living_keys(connection: AsyncConnection[Any], replay: Replay) -> list[Difference]:
+    """Of people whom the log calls erased: somebody brought back an older state of the keys."""
+    rows = await connection.execute(
+        "select subject_id from subject_keys where subject_id = any(%s) and wrapped is not null",
+        (list(replay.forgotten),),
+    )
+    destroyed, there = {"destroyed": True}, {"destroyed": False}
+    return [
+        Difference(table="subject_keys", key=(subject,), expected=destroyed, found=there)
+        for (subject,) in await rows.fetchall()
+    ]
+
+
+async def _destroy_keys(connection: AsyncConnection[Any], replay: Replay) -> None:
+    await connection.execute(
+        "insert into subject_keys (subject_id, wrapped, destroyed_at)"
+        " select subject, null, clock_timestamp() from unnest(%s::uuid[]) as subject on conflict (subject_id) do update"
+        " set wrapped = null, destroyed_at = coalesce(subject_keys.destroyed_at, excluded.destroyed_at)",
+        (list(replay.forgotten),),
+    )
 
 
 def _columns(table: str) -> sql.Composed:

@@ -11,7 +11,7 @@ from cryptography.exceptions import InvalidTag
 from domain.organisation.events import Identifiers, OrganisationAdded, OrganisationChanged
 from domain.session.events import SessionClosed, SessionProved
 from domain.shared import Principal, Responsible, RightGone, RightHeld
-from domain.user.events import UserRegistered, UserSignedOut
+from domain.user.events import UserErased, UserRegistered, UserSignedOut
 from domain.user.guards import EMAIL
 from infrastructure import guard_check
 from infrastructure.event_store import new_id
@@ -179,3 +179,19 @@ async def test_rights_responsibles_and_partial_principals_replay_as_append_appli
         )
         assert connection.execute("select grant_id from rights").fetchall() == [(stays,)]
         assert connection.execute("select record_id from responsibles").fetchall() == [(stays,)]
+
+
+async def test_a_key_that_was_brought_back_is_named_and_destroyed_again(live, store, dsn, owner_dsn):
+    kevin = await people.registered(store, email="kevin@example.org")
+    key = f"subject_id = '{kevin}'"
+    execute(owner_dsn, f"create table older as select * from subject_keys where {key}")
+    await people.append(store, kevin, UserErased(reason="asked for it"), expected=1)
+    assert await guard_check.verify(dsn, WRAPPING) == []
+    execute(
+        owner_dsn,
+        f"update subject_keys k set wrapped = o.wrapped, destroyed_at = null from older o where k.{key}",
+    )
+    (found,) = await guard_check.verify(dsn, WRAPPING)
+    assert str(found) == f"subject_keys {kevin}: destroyed is False, the log says True"
+    await guard_check.rebuild(owner_dsn, WRAPPING)
+    assert await guard_check.verify(dsn, WRAPPING) == []

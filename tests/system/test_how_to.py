@@ -216,6 +216,22 @@ def test_the_office_gets_paid(paste, admin, chancery, tmp_path):
     paste(check, CHANCERY_DATA_DIR=str(chancery.data_dir))
 
 
+def test_somebody_is_forgotten(paste, admin, chancery, tmp_path):
+    prepared, export, hold, release, erase, check = blocks("forget-somebody.md")
+    who = made(admin, "/users", email="zoe@example.org", first_name="Zoe", last_name="Zimt")["id"]
+    known = {"TOKEN": token_of(admin), "WHO": who, "CHANCERY_DATA_DIR": str(chancery.data_dir)}
+    paste(prepared, export.replace("personal-data.json", str(tmp_path / "zoe.json")), **known)
+    assert json.loads((tmp_path / "zoe.json").read_text())["profile"]["email"] == "zoe@example.org"
+    (held,) = paste(prepared, hold, **known)
+    refused = admin.post(f"/users/{who}/erase", json={"reason": "asked for it"})
+    assert (refused.status_code, refused.json()["legal_holds"]) == (423, [held["id"]])
+    listed, _ = paste(prepared, release, HOLD=held["id"], **known)
+    assert [each["id"] for each in listed["data"]] == [held["id"]]
+    rehearsed, erased = paste(prepared, erase, **known)
+    assert ([each["topic"] for each in rehearsed["events"]], erased["id"]) == (["user.erased.v1"], who)
+    paste(check.replace("audit.ndjson", str(tmp_path / "audit.ndjson")), **known)
+
+
 def test_the_register_is_looked_up_in_our_own_copy(paste, admin, chancery, tmp_path):
     (load_files,) = blocks("look-ups.md")
     for day, name in (("2024-01-01", "АО РОМАШКА"), ("2024-01-15", "АО ЛЮТИК")):
