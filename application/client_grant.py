@@ -19,7 +19,7 @@ from domain.grant.commands import RevokeGrant
 from domain.grant.events import Grant, GrantGiven, Right, Subject
 from domain.shared import Event
 from domain.user.events import person_id
-from domain.user.refusals import UserIsBlocked, UserIsDeactivated, UserNotFound
+from domain.user.refusals import UserIsBlocked, UserIsDeactivated, UserIsErased, UserNotFound
 
 TAKE = Need(right="grant:revoke")
 FREE = Need(right=None, by="client")
@@ -141,6 +141,8 @@ class ClientGrants:
 def _may_act(account: Account) -> None:
     if account.state == "blocked":
         raise UserIsBlocked("This account is blocked; a grant does not let anybody in.")
+    if account.state == "erased":
+        raise UserIsErased("This person was forgotten.")
     if account.state != "active":
         raise UserIsDeactivated("This account is deactivated; a grant does not let anybody in again.")
 

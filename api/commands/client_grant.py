@@ -17,7 +17,13 @@ from application.client_grant import ClientGrants, Person
 from application.context import DryRun
 from domain.grant.aggregate import GrantInvalid
 from domain.grant.events import Grant, Right, Subject
-from domain.user.refusals import IdentityInvalid, UserIsBlocked, UserIsDeactivated, UserNotFound
+from domain.user.refusals import (
+    IdentityInvalid,
+    UserIsBlocked,
+    UserIsDeactivated,
+    UserIsErased,
+    UserNotFound,
+)
 
 
 def _word(example: str, description: str) -> Meta:
@@ -57,7 +63,7 @@ class Revoked(Struct, frozen=True, kw_only=True):
 def routes(grants: ClientGrants) -> Router:
     @post(
         "/grant",
-        responses=problems(GrantInvalid, IdentityInvalid, UserIsDeactivated, UserIsBlocked),
+        responses=problems(GrantInvalid, IdentityInvalid, UserIsDeactivated, UserIsBlocked, UserIsErased),
     )
     async def grant_permission(
         request: Asked,

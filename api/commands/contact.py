@@ -14,7 +14,7 @@ from api.openapi import problems
 from api.refs import Ref, id_of
 from application.contact import Contacts, oneself
 from application.party import ResponsibleUnknown
-from domain.contact.aggregate import ContactIsArchived, ContactNameless, ContactUnknown
+from domain.contact.aggregate import ContactIsArchived, ContactIsErased, ContactNameless, ContactUnknown
 from domain.contact.commands import AddContact, ArchiveContact, ChangeContact
 from domain.organisation.aggregate import OrganisationIsArchived, OrganisationUnknown
 
@@ -81,7 +81,9 @@ def routes(contacts: Contacts) -> list[Router]:
 
     @patch(
         "/{ref:str}",
-        responses=problems(ContactUnknown, ContactIsArchived, ContactNameless, ResponsibleUnknown),
+        responses=problems(
+            ContactUnknown, ContactIsArchived, ContactIsErased, ContactNameless, ResponsibleUnknown
+        ),
     )
     async def change_contact(
         request: Asked,
@@ -97,7 +99,7 @@ def routes(contacts: Contacts) -> list[Router]:
         changes: dict[str, Any] = msgspec.to_builtins(data)
         return answered(await contacts.change(id_of(ref), ChangeContact(changes=changes), asked))
 
-    @post("/{ref:str}/archive", status_code=200, responses=problems(ContactUnknown))
+    @post("/{ref:str}/archive", status_code=200, responses=problems(ContactUnknown, ContactIsErased))
     async def archive_contact(
         request: Asked,
         ref: Ref,

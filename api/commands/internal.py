@@ -18,7 +18,7 @@ from api.outages import IdentityProviderNotConfigured, IdentityProviderUnavailab
 from application.context import DryRun
 from application.outside import Provisioning
 from application.provider import ProviderRefused, ProviderUsers, Wish
-from domain.user.refusals import IdentityInvalid, LastAdmin
+from domain.user.refusals import IdentityInvalid, LastAdmin, UserIsErased
 
 Sub = Annotated[
     str,
@@ -98,7 +98,7 @@ class EnsuredUser(Struct, frozen=True, kw_only=True):
 def routes(users: Provisioning, provider: ProviderUsers, shown: Shown, issuer: str) -> list[Router]:
     """`issuer`: the one that is meant where none is named."""
 
-    @post("/upsert-by-sub", responses=problems(IdentityInvalid, LastAdmin))
+    @post("/upsert-by-sub", responses=problems(IdentityInvalid, LastAdmin, UserIsErased))
     async def upsert_user_by_sub(
         request: Asked,
         data: JSONBody[UpsertBySubBody],

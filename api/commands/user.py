@@ -26,6 +26,7 @@ from domain.user.refusals import (
     StaffNumberTaken,
     UserIsBlocked,
     UserIsDeactivated,
+    UserIsErased,
     UserUnknown,
 )
 
@@ -118,7 +119,9 @@ def routes(users: Users, passwords: PasswordChanges) -> Router:
 
     @patch(
         "/{ref:str}",
-        responses=problems(UserUnknown, EmailTaken, StaffNumberTaken, EmailDomainRefused, AboveYou),
+        responses=problems(
+            UserUnknown, UserIsErased, EmailTaken, StaffNumberTaken, EmailDomainRefused, AboveYou
+        ),
     )
     async def change_user(
         request: Asked,
@@ -134,7 +137,9 @@ def routes(users: Users, passwords: PasswordChanges) -> Router:
         asked = context(request, data, if_match, idempotency_key, dry_run=dry_run)
         return answered(await users.change(id_of(ref), changes, asked))
 
-    @post("/{ref:str}/role", status_code=200, responses=problems(UserUnknown, AboveYou, LastAdmin))
+    @post(
+        "/{ref:str}/role", status_code=200, responses=problems(UserUnknown, UserIsErased, AboveYou, LastAdmin)
+    )
     async def change_role(
         request: Asked,
         ref: Ref,
@@ -151,7 +156,7 @@ def routes(users: Users, passwords: PasswordChanges) -> Router:
     @post(
         "/{ref:str}/department",
         status_code=200,
-        responses=problems(UserUnknown, AboveYou, DepartmentOfOneself, DepartmentNotOpen),
+        responses=problems(UserUnknown, UserIsErased, AboveYou, DepartmentOfOneself, DepartmentNotOpen),
     )
     async def change_department(
         request: Asked,
@@ -169,7 +174,7 @@ def routes(users: Users, passwords: PasswordChanges) -> Router:
     @post(
         "/{ref:str}/block",
         status_code=200,
-        responses=problems(UserUnknown, AboveYou, LastAdmin, UserIsDeactivated),
+        responses=problems(UserUnknown, UserIsErased, AboveYou, LastAdmin, UserIsDeactivated),
     )
     async def block_user(
         request: Asked,
@@ -184,7 +189,7 @@ def routes(users: Users, passwords: PasswordChanges) -> Router:
         asked = context(request, data, if_match, idempotency_key, dry_run=dry_run)
         return answered(await users.block(id_of(ref), data.reason, asked))
 
-    @post("/{ref:str}/unblock", status_code=200, responses=problems(UserUnknown, AboveYou))
+    @post("/{ref:str}/unblock", status_code=200, responses=problems(UserUnknown, UserIsErased, AboveYou))
     async def unblock_user(
         request: Asked,
         ref: Ref,
@@ -198,7 +203,11 @@ def routes(users: Users, passwords: PasswordChanges) -> Router:
         asked = context(request, data, if_match, idempotency_key, dry_run=dry_run)
         return answered(await users.unblock(id_of(ref), asked))
 
-    @post("/{ref:str}/deactivate", status_code=200, responses=problems(UserUnknown, AboveYou, LastAdmin))
+    @post(
+        "/{ref:str}/deactivate",
+        status_code=200,
+        responses=problems(UserUnknown, UserIsErased, AboveYou, LastAdmin),
+    )
     async def deactivate_user(
         request: Asked,
         ref: Ref,
@@ -212,7 +221,11 @@ def routes(users: Users, passwords: PasswordChanges) -> Router:
         asked = context(request, data, if_match, idempotency_key, dry_run=dry_run)
         return answered(await users.deactivate(id_of(ref), asked))
 
-    @post("/{ref:str}/reactivate", status_code=200, responses=problems(UserUnknown, AboveYou, UserIsBlocked))
+    @post(
+        "/{ref:str}/reactivate",
+        status_code=200,
+        responses=problems(UserUnknown, UserIsErased, AboveYou, UserIsBlocked),
+    )
     async def reactivate_user(
         request: Asked,
         ref: Ref,
@@ -226,7 +239,11 @@ def routes(users: Users, passwords: PasswordChanges) -> Router:
         asked = context(request, data, if_match, idempotency_key, dry_run=dry_run)
         return answered(await users.reactivate(id_of(ref), asked))
 
-    @post("/{ref:str}/password", status_code=200, responses=problems(UserUnknown, AboveYou, PasswordRefused))
+    @post(
+        "/{ref:str}/password",
+        status_code=200,
+        responses=problems(UserUnknown, UserIsErased, AboveYou, PasswordRefused),
+    )
     async def reset_password(
         request: Asked,
         ref: Ref,

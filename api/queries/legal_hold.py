@@ -47,9 +47,7 @@ def routes(records: Records, lists: Lists, clock: Clock) -> Router:
         return await records.one(request, id_of(ref), at_least=at_least, if_none_match=if_none_match)
 
     @get("/{ref:str}/history")
-    async def legal_hold_history(
-        request: Asked, ref: Ref, at_least: MinPosition = None
-    ) -> Answer[History]:
+    async def legal_hold_history(request: Asked, ref: Ref, at_least: MinPosition = None) -> Answer[History]:
         """Who placed it, who released it, and why."""
         return await records.history(request, id_of(ref), at_least=at_least)
 

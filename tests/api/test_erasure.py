@@ -1,10 +1,14 @@
 """People forgotten over HTTP: who may, what goes with them, and what of them is left."""
 
+import asyncio
 import json
 from uuid import UUID, uuid4
 
 import pytest
 
+from application.access import system
+from application.context import Context
+from domain.user.refusals import UserIsErased
 from infrastructure.event_log import EventLog
 from infrastructure.forgetting import Forgetting
 from infrastructure.guard_check import verify
@@ -215,12 +219,12 @@ def _values(found):
 async def test_no_read_model_has_a_word_of_him_and_built_again_each_is_the_same(office, zoe):
     (await erase(office, zoe.id)).raise_for_status()
     await office.admin.get("/users")  # every read model follows
-    system = office.system
-    assert await _tables_that_hold(system, zoe.word) == []
-    log = EventLog(system.pool, system.codec, Vault(system.pool, system.wrapping))
+    whole = office.system
+    assert await _tables_that_hold(whole, zoe.word) == []
+    log = EventLog(whole.pool, whole.codec, Vault(whole.pool, whole.wrapping))
     for projection in discover().values():
         if isinstance(projection, Fold):
-            built = await compare(system.url, log, projection)
+            built = await compare(whole.url, log, projection)
             assert built.comparison.equal, projection.name
 
 
@@ -252,6 +256,53 @@ async def test_other_processes_forget_his_key_soon(office, zoe):
 
     await until(gone, seconds=1)
     assert cleared == [1]
+
+
+async def test_forgotten_amid_his_own_work_he_leaves_no_word_and_nothing_breaks(office, zoe):
+    bert = await office.user()
+    dialog = (await zoe.post("/dialogs", json={"user_id": str(bert.id)})).json()["id"]
+
+    async def talk():
+        said = []
+        while not said or said[-1].status_code == 201:
+            said.append(await zoe.post(f"/dialogs/{dialog}/messages", json={"text": f"I am {zoe.word}"}))
+        return said
+
+    talking = [asyncio.create_task(talk()) for _ in range(5)]
+    await asyncio.sleep(0)
+    erased = await asyncio.gather(*(erase(office, zoe.id) for _ in range(5)))
+    assert {each.status_code for each in erased} == {200}
+    assert len({each.text for each in erased}) == 1
+    for said in await asyncio.gather(*talking):
+        assert [each.status_code for each in said[:-1]] == [201] * (len(said) - 1)
+        assert said[-1].status_code == 401, said[-1].text
+    shown = (await bert.client.get(f"/dialogs/{dialog}/messages?page_size=100")).json()["data"]
+    assert shown
+    assert {each["text"] for each in shown} == {None}
+    topics = [each.topic for each in await office.system.recorded(UUID(zoe.id))]
+    assert topics.count("user.erased.v1") == 1
+
+
+async def test_who_was_brought_by_a_provider_is_forgotten_with_his_subject_and_does_not_come_back(office):
+    word, issuer = uuid4().hex, "https://sso.example.org"
+    context = Context(caller=system(), request_id="test")
+    people, sub = office.system.users, f"sub-{word}"
+
+    async def come():
+        return await people.provision(
+            issuer, sub, email=f"{word}@example.org", display_name=word, context=context
+        )
+
+    user_id = str((await come()).id)
+    (await erase(office, user_id)).raise_for_status()
+    shown = (await office.admin.get(f"/users/{user_id}")).json()
+    assert (shown["state"], shown["sub"], shown["display_name"]) == ("erased", None, None)
+    assert [(each["issuer"], each["sub"]) for each in shown["identities"]] == [(issuer, None)]
+    async with office.nothing_stored():
+        with pytest.raises(UserIsErased):
+            await come()
+        await people.synced(UUID(user_id), issuer)
+    assert await _tables_that_hold(office.system, word) == []
 
 
 # --- contacts ------------------------------------------------------------------------------------------------------

@@ -49,6 +49,16 @@ async def contract(office):
     return answer.json()["id"]
 
 
+async def contact(office):
+    answer = await office.admin.post(f"{await office.organisation()}/contacts", json={"last_name": "Casey"})
+    assert answer.status_code == 201, answer.text
+    return answer.json()["id"]
+
+
+def hold(user):
+    return {"subject": {"type": "user", "id": str(user)}, "reason": "Case 12/2026"}
+
+
 async def api_client(office):
     answer = await office.admin.post("/api-clients", json={"name": "Back office"})
     assert answer.status_code == 201, answer.text
@@ -85,12 +95,22 @@ async def asked(office, command) -> tuple[str, str, dict]:
             return "POST", f"/api-clients/{await api_client(office)}/disable", {}
         case "leave":
             return "DELETE", "/me", {}
+        case "erase a user":
+            return "POST", f"/users/{user}/erase", {"reason": "Asked for it"}
+        case "erase a contact":
+            return "POST", f"/contacts/{await contact(office)}/erase", {"reason": "Asked for it"}
+        case "place a hold":
+            return "POST", "/legal-holds", hold(user)
+        case "release a hold":
+            placed = await office.admin.post("/legal-holds", json=hold(user))
+            return "POST", f"/legal-holds/{placed.json()['id']}/release", {}
     raise AssertionError(command)
 
 
 COMMANDS = (
     "grant", "revoke", "role", "block", "deactivate", "password", "sign", "cancel",
     "register a client", "change a client", "add a key", "disable", "leave",
+    "erase a user", "erase a contact", "place a hold", "release a hold",
 )  # fmt: skip
 
 
