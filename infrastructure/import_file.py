@@ -1,5 +1,6 @@
 """A file to import, on disk while it is read; why one is refused as a whole, and what a row is that fails."""
 
+import shutil
 import tempfile
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -46,11 +47,21 @@ def problem(row: int, cells: tuple[str, ...], pointer: str, code: str, detail: s
 
 @asynccontextmanager
 async def fetched(objects: Objects, object_id: UUID) -> AsyncGenerator[Path]:
-    """The object as a file that is gone afterwards: what reads it must seek. Raises ObjectMissing."""
-    with tempfile.TemporaryDirectory(prefix="chancery-import-") as folder:
+    """The object as a file that is gone afterwards: what reads it must seek. Raises ObjectMissing.
+
+    What a killed attempt at the same object has left here goes, too: its rows may be about people.
+    """
+    prefix = f"chancery-import-{object_id.hex}-"
+    _clear(prefix)
+    with tempfile.TemporaryDirectory(prefix=prefix) as folder:
         path = Path(folder) / "file"
         with path.open("wb") as file:
             async with objects.reading(object_id) as pieces:
                 async for piece in pieces:
                     file.write(piece)
         yield path
+
+
+def _clear(prefix: str) -> None:
+    for left in Path(tempfile.gettempdir()).glob(f"{prefix}*"):
+        shutil.rmtree(left, ignore_errors=True)

@@ -44,6 +44,7 @@ def laborer(office, tmp_path):
         folder = tmp_path / f"laborer-{len(begun)}"
         folder.mkdir()
         ours = {name: value for name, value in os.environ.items() if not name.startswith("CHANCERY_")}
+        ours["TMPDIR"] = str(tmp_path)
         child = Child("jobs", folder, log=folder / "log")
         here = {"PYTHONPATH": str(LABORER.parents[1])}
         child.start([sys.executable, str(LABORER)], ours | environment(office.system.settings) | here)
@@ -76,7 +77,7 @@ async def at_work(office):
         await end_tasks(*tasks)
 
 
-async def killed_in_the_middle(office, laborer, import_id) -> dict:
+async def killed_in_the_middle(office, laborer, import_id, place) -> dict:
     """What the import says at its end; its first worker dies while it applies it."""
     async with at_work(office) as asked:
         await asked.ask("import.apply", {"import_id": import_id})
@@ -93,6 +94,7 @@ async def killed_in_the_middle(office, laborer, import_id) -> dict:
             return (await shown(office, import_id))["state"] == "applied"
 
         await until(ended, 60)
+        assert list(place.glob("chancery-import-*")) == [], "no attempt leaves its file behind"
         return await shown(office, import_id)
 
 
@@ -112,21 +114,21 @@ async def topics(office) -> Counter:
     return found
 
 
-async def test_organisations_are_added_once_each(office, laborer):
+async def test_organisations_are_added_once_each(office, laborer, tmp_path):
     count = 3_000
     rows = "".join(f"Company {at},{at:09}\n" for at in range(count))
     seen = await previewed(office, f"full_name,siren\n{rows}".encode(), kind="organisations", name="a.csv")
     await apply(office, seen["id"])
-    done = await killed_in_the_middle(office, laborer, seen["id"])
+    done = await killed_in_the_middle(office, laborer, seen["id"], tmp_path)
     assert done["counts"] == {"added": count, "changed": 0, "unchanged": 0, "vanished": 0, "failed": 0}
     assert (await topics(office))["organisation.added.v1"] == count
 
 
-async def test_postal_codes_are_loaded_once_each(office, laborer):
+async def test_postal_codes_are_loaded_once_each(office, laborer, tmp_path):
     count = 20_000
     seen = await previewed(office, dbf(codes(count), fields=(("INDEX", 6), ("REGION", 12), ("CITY", 12))))
     await apply(office, seen["id"])
-    done = await killed_in_the_middle(office, laborer, seen["id"])
+    done = await killed_in_the_middle(office, laborer, seen["id"], tmp_path)
     assert done["counts"] == {"added": count, "changed": 0, "unchanged": 0, "vanished": 0, "failed": 0}
     assert (await topics(office))["postal_index.loaded.v1"] == count / 500
     with psycopg.connect(office.addresses.app) as connection:
