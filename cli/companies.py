@@ -1,73 +1,29 @@
-"""The demo's companies: registered, refused, changed, listed, and changed by many at once."""
+"""The demo's companies: refused, changed, listed, and changed by many at once."""
 
-import csv
 import secrets
 import statistics
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
-from typing import Any
 
 import httpx
 
-from cli.story import API, Broken, Story
+from cli.story import API, Story
 
-DATA = Path(__file__).parent.parent / "data" / "french_companies.csv"
 CLERKS, CHANGES, READS = 10, 40, 400
 """Callers at once in the busy step, commands of each, and reads of all together."""
-
-
-def companies() -> Iterator[dict[str, Any]]:
-    """The 100 rows as bodies of POST /organisations."""
-    with DATA.open(encoding="utf-8", newline="") as rows:
-        for row in csv.DictReader(rows):
-            address = {
-                "text": f"{row['adresse']}, {row['code_postal']} {row['commune']}",
-                "postal_code": row["code_postal"],
-                "locality": row["commune"],
-                "complement": row["complement_adresse"] or None,
-                "country": row["pays"],
-            }
-            yield {
-                "full_name": row["nom_raison_sociale"],
-                "identifiers": {"siren": row["siren"], "nic": row["siret"][-5:]},
-                "addresses": {"legal": address},
-                "region_code": row["region"] or None,
-                "activity_code": row["activite_principale"] or None,
-                "headcount_band": row["tranche_effectif_salarie"] or None,
-                "started_on": row["date_debut_activite"] or None,
-            }
-
-
-def register(story: Story) -> dict[str, str]:
-    story.step("The 100 rows of the French register are sent as commands")
-    ids, refused = dict[str, str](), 0
-    bodies = list(companies())
-    started = time.perf_counter()
-    for body in bodies:
-        name = body["full_name"]
-        answer = story.expect(
-            lambda: story.client.post(f"{API}/organisations", json=body),  # noqa: B023 (asked at once)
-            409 if name in ids else 201,
-        ).json()
-        if name not in ids:
-            ids[name] = answer["id"]
-        elif answer["candidates"][0]["id"] != ids[name]:
-            raise Broken(f"the duplicate of {name} names {answer['candidates']}")
-        else:
-            refused += 1
-    seconds = time.perf_counter() - started
-    story.figure("commands, one after the other", f"{len(bodies) / seconds:,.0f}/s")
-    story.shows(f"{len(ids)} organisations registered, the last at position {story.position} of the log")
-    story.shows(f"{refused} rows name one of them again (same SIREN and NIC): 409, with the one they repeat")
-    return ids
 
 
 def refuse(story: Story, ids: Mapping[str, str]) -> None:
     story.step("What must not happen does not")
     answer = story.call("POST", "/organisations", 400, json={"full_nam": "?", "is_gov": "yes"}).json()
     story.shows(f"a body with three mistakes: 400 naming {', '.join(e['pointer'] for e in answer['errors'])}")
+    twin = {"full_name": "?", "identifiers": {"siren": "356000000", "nic": "00048"}}
+    answer = story.call("POST", "/organisations", 409, json=twin).json()
+    story.holds(
+        answer["candidates"][0]["id"] == ids["LA POSTE"],
+        f"another with the SIREN and NIC of one that is there: 409 {answer['code']}, with the one it repeats",
+    )
     with httpx.Client(base_url=story.stack.url) as stranger:
         refused = stranger.get(f"{API}/organisations")
         story.holds(refused.status_code == 401, f"a stranger: 401 {refused.json()['code']}")

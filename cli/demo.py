@@ -9,10 +9,12 @@ from types import FrameType
 import httpx
 import rich_click as click
 
-from cli.companies import CLERKS, be_busy, change, lists, refuse, register
+from cli.companies import CLERKS, be_busy, change, lists, refuse
 from cli.evidence import prove, rebuild, tamper
 from cli.people import give_powers, send_message, sign_contract
 from cli.programs import ask_as_programs
+from cli.records import keep_records
+from cli.register import register
 from cli.running import NotReady, Stack, stack_of_ones_own
 from cli.sessions import block, steal
 from cli.story import Broken, Story, wide_console
@@ -41,6 +43,7 @@ def play(stack: Stack) -> None:
         ref = change(story, ids)
         lists(story)
         claire, marc, eve = give_powers(story)
+        keep_records(story, ids, claire, eve)
         signed = sign_contract(story, ref, claire, marc, eve)
         send_message(story, claire, marc, eve)
         ask_as_programs(story, marc, signed)

@@ -21,6 +21,8 @@ PATIENCE = 30.0
 """Seconds a 503 is asked again, as its Retry-After says."""
 SOON = 20.0
 """Seconds that what happens by itself may take."""
+LOOK = 0.01
+"""Seconds between two looks at it."""
 T = TypeVar("T")
 
 
@@ -88,13 +90,13 @@ class Story:
         headers = {"X-Min-Position": str(self.position)}
         return self.call("GET", path, 200, params=parameters, headers=headers).json()
 
-    def soon(self, look: Callable[[], T | None], what: str) -> T:
-        """What happens by itself: the first thing seen. Raises Broken when it never is."""
-        deadline = monotonic() + SOON
+    def soon(self, look: Callable[[], T | None], what: str, within: float = SOON) -> T:
+        """What happens by itself, in seconds: the first thing seen. Raises Broken when it never is."""
+        deadline = monotonic() + within
         while (seen := look()) is None:
             if monotonic() > deadline:
-                raise Broken(f"within {SOON:.0f} s not so: {what}")
-            sleep(0.05)
+                raise Broken(f"within {within:.0f} s not so: {what}")
+            sleep(LOOK)
         return seen
 
     def tool(self, *words: str, expected: int = 0, **environ: str) -> list[str]:

@@ -34,8 +34,20 @@ def test_the_demo_tells_its_story_to_the_end(place):
     assert lines[-1] == "Everything held."
     assert max(map(len, lines)) <= 120
     for shown in (
-        r"10 organisations registered, the last at position \d+",
-        "90 rows name one of them again",
+        "the preview: 10 added, 0 changed, 90 unchanged, 0 vanished, 0 failed; nothing is written",
+        r"its worker is killed \(SIGKILL, \d+\): 10 are written, the import is applying still",
+        "another worker goes on with it: 10 added, 0 changed, 90 unchanged",
+        "10 organisations registered, as many establishments as the file names, none of them twice",
+        "the same file once more, its preview: 0 added, 0 changed, 100 unchanged",
+        "with the SIREN and NIC of one that is there: 409 organisation.duplicate, with the one it repeats",
+        "Claire adds Kevin Casey of Orange, so she answers for him",
+        "Claire may not pass him on: 403, it takes contact:assign",
+        "beside it a licence, of which a page says: confidential",
+        "409 document.has_file",
+        r"documents:\[charter,licence\] AND agreement=yes AND region=\[11,93\]  →  1: LA POSTE",
+        r"и не is_gov=да  →  10: ",
+        "10 rows of region 11",
+        "is a text there: '=HYPERLINK",
         "done once, as version 2",
         "as of v1 it still has no short name",
         "400 receipts, each with a position of its own",
