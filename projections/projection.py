@@ -19,6 +19,9 @@ from projections.columns import Column, ColumnType
 from projections.copies import Copies, erased, tells_of_erasure
 from projections.packing import a_uuid, array_type, column
 
+AT_ONCE = 2_000
+"""Records emptied by one statement when somebody is forgotten."""
+
 Batch = Sequence[Stored]
 """Events in position order, without a hole; those that the projection takes come opened, as Recorded."""
 
@@ -214,12 +217,12 @@ class Fold(Rows[V]):
 
     async def apply(self, cursor: AsyncCursor[Any], schema: str, batch: Batch) -> None:
         after = await self.folded(cursor, schema, batch)
-        if self.copies is not None and (gone := erased(batch)):
-            after |= await self._without(cursor, schema, self.copies, gone, after)
         if kept := [view for view in after.values() if view is not None]:
             await self.keep(cursor, schema, kept)
         if gone := [key for key, view in after.items() if view is None]:
             await self.remove(cursor, schema, gone)
+        if self.copies is not None and (people := erased(batch)):
+            await self._forget(cursor, schema, self.copies, people)
 
     async def folded(self, cursor: AsyncCursor[Any], schema: str, batch: Batch) -> dict[UUID, V | None]:
         """The records that the batch touches, as they are after it."""
@@ -234,28 +237,31 @@ class Fold(Rows[V]):
         before = {key: self.decode(view) for key, view in await cursor.fetchall()}
         return {key: self._after(before.get(key), events) for key, events in touched.items()}
 
-    async def _without(
-        self,
-        cursor: AsyncCursor[Any],
-        schema: str,
-        copies: Copies[V],
-        gone: Sequence[UUID],
-        after: Mapping[UUID, V | None],
-    ) -> dict[UUID, V | None]:
-        """The records that held something of those who were forgotten. After that nothing can be sealed for them, so
-        what else the batch tells of them is empty already."""
+    async def _forget(
+        self, cursor: AsyncCursor[Any], schema: str, copies: Copies[V], people: Sequence[UUID]
+    ) -> None:
+        """What the records hold of people who were erased. Nothing can be sealed for them after that, so what else the
+        batch tells of them is empty already."""
         several = self.columns[copies.column].type is ColumnType.TEXT_ARRAY
         named = "&& %b::uuid[]::text[]" if several else "= any(%b::uuid[])"
-        query = f'select id, view from "{schema}"."{self.name}" where "{copies.column}" {named}'.encode()
-        await cursor.execute(query, [a_uuid(gone)], binary=True)
-        held = {key: self.decode(view) for key, view in await cursor.fetchall()}
-        held |= {key: view for key, view in after.items() if view is not None}
-        for person in gone:
-            held = {
-                key: copies.without(view, person) if self._names(copies, view, person) else view
-                for key, view in held.items()
-            }
-        return {**after, **held}
+        query = (
+            f'select id, view from "{schema}"."{self.name}" where "{copies.column}" {named} and id > %b'
+            f" order by id limit {AT_ONCE}"
+        ).encode()
+        last = UUID(int=0)
+        while True:
+            await cursor.execute(query, [a_uuid(people), last], binary=True)
+            rows = await cursor.fetchall()
+            if not rows:
+                return
+            last, changed = rows[-1][0], []
+            for _, row in rows:
+                before = view = self.decode(row)
+                for person in people:
+                    view = copies.without(view, person) if self._names(copies, view, person) else view
+                changed += [] if view == before else [view]
+            if changed:
+                await self.keep(cursor, schema, changed)
 
     def _names(self, copies: Copies[V], view: V, person: UUID) -> bool:
         named = self.columns[copies.column].get(view)

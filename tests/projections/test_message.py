@@ -8,6 +8,7 @@ import pytest
 from domain.dialog.aggregate import dialog_id
 from domain.dialog.events import DialogOpened
 from domain.message.events import MessageRead, MessageSent
+from domain.user.events import UserErased, UserRegistered
 from infrastructure.postgres import connect
 from projections import dialog
 from projections.dialog import DIALOGS
@@ -55,3 +56,23 @@ async def test_a_message_is_read_for_itself_alone(dsn, batch):
         SECOND: ("unread", None),
         THIRD: ("unread", None),
     }
+
+
+@pytest.mark.parametrize("at_once", [1, 500])
+@pytest.mark.parametrize("batch", [1, 500])
+async def test_who_was_forgotten_said_nothing_and_what_others_said_stays(dsn, batch, at_once, monkeypatch):
+    monkeypatch.setattr("projections.projection.AT_ONCE", at_once)
+    known = (ANNA, UserRegistered(email="anna@example.org", role="user"))
+    facts = (known, *FACTS, (ANNA, UserErased(reason="asked for it")))
+    messages = await given(MESSAGES, *facts).delivered(dsn, times=2, batch=batch)
+    assert {key: each.text for key, each in messages.items()} == {FIRST: None, SECOND: None, THIRD: "three"}
+    assert messages[FIRST].state == "read"
+
+
+@pytest.mark.parametrize("batch", [1, 500])
+async def test_a_dialog_forgets_what_was_said_last_by_who_was_forgotten_alone(dsn, batch):
+    known = (ANNA, UserRegistered(email="anna@example.org", role="user"))
+    facts = (known, *FACTS, (ANNA, UserErased(reason="asked for it")))
+    shown = await given(DIALOGS, *facts).delivered(dsn, times=2, batch=batch)
+    assert (shown[WITH_BERT].last_message.text, shown[WITH_CARL].last_message.text) == (None, "three")
+    assert (shown[WITH_BERT].last_message.id, shown[WITH_BERT].waiting(BERT)) == (SECOND, 1)
