@@ -54,7 +54,9 @@ class Erasures:
             CONTACT, contact_id, EraseContact(reason=reason), context, need, resource=about, relies=unheld
         )
 
-    async def export(self, user_id: UUID, context: Context) -> Answer | DryRun:
+    async def export(self, user_id: UUID, context: Context) -> Answer:
         """Records that everything about him was given out. Raises UserUnknown, UserIsErased."""
         need = Need(right="user:export", view=VIEW)
-        return await self._execute(USER, user_id, ExportUser(), context, need, resource=of(user_id))
+        answer = await self._execute(USER, user_id, ExportUser(), context, need, resource=of(user_id))
+        assert isinstance(answer, Answer), "a GET rehearses nothing"
+        return answer

@@ -1,7 +1,7 @@
 """Everything that is held about one person, page by page, as JSON that he and his next service can read."""
 
 from collections.abc import AsyncIterator, Mapping
-from typing import Any, LiteralString
+from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -20,8 +20,8 @@ FIRST = UUID(int=0)
 class Held(Struct, frozen=True, kw_only=True):
     """Records of a read model that hold something of him: `column` is his id. `apart`: what means nothing outside."""
 
-    model: LiteralString
-    column: LiteralString
+    model: str
+    column: str
     apart: frozenset[str] = frozenset()
 
 
@@ -67,10 +67,10 @@ class PersonalExport:
         yield b"}"
 
     async def _records(self, held: Held, user_id: UUID) -> AsyncIterator[list[Any]]:
-        query: LiteralString = (
+        query = (
             f'select id, view from read."{held.model}" where "{held.column}" = %s and id > %s'
             f" order by id limit {PAGE}"
-        )
+        ).encode()
         last = FIRST
         while rows := await self._rows(query, (user_id, last)):
             last = rows[-1][0]
@@ -78,11 +78,11 @@ class PersonalExport:
             yield [{k: value for k, value in view.items() if k not in held.apart} for view in views]
 
     async def _activity(self, user_id: UUID, position: int) -> AsyncIterator[list[Any]]:
-        query: LiteralString = (
+        query = (
             f"select {STORED_COLUMNS} from stored_events where notification_id = any(array("
             "select position from read.audit_entry where actor_id = %s and position > %s and position <= %s"
             f" order by position limit {PAGE})) order by 1"
-        )
+        ).encode()
         last = 0
         while rows := await self._rows(query, (user_id, last, position)):
             stored = [stored_of_row(row) for row in rows]
@@ -92,7 +92,7 @@ class PersonalExport:
                 for each, (metadata, _) in zip(stored, await self._log.told(stored), strict=True)
             ]
 
-    async def _rows(self, query: LiteralString, values: tuple[Any, ...]) -> list[Any]:
+    async def _rows(self, query: bytes, values: tuple[Any, ...]) -> list[Any]:
         async with self._pool.connection() as connection:
             cursor = connection.cursor(binary=True)
             await cursor.execute(query, values)

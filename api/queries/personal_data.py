@@ -14,8 +14,6 @@ from api.openapi import problems
 from api.queries.file import disposition
 from api.queries.records import Progress
 from api.refs import Ref, id_of
-from application import ports
-from application.erasure import Erasures
 from domain.user.refusals import UserIsErased, UserUnknown
 from projections.export import Export
 from projections.file import File
@@ -60,6 +58,19 @@ class PersonalData(Struct, frozen=True, kw_only=True):
     activity: list[Done]
 
 
+class Exported(Protocol):
+    """Of a command's answer: where in the log it stands that the data was given out."""
+
+    @property
+    def position(self) -> int: ...
+
+
+class Recording(Protocol):
+    async def export(self, user_id: UUID, context: Any) -> Exported:
+        """Raises UserUnknown, UserIsErased, and what says that the caller may not."""
+        ...
+
+
 class Pieces(Protocol):
     def pieces(self, user_id: UUID, position: int) -> AsyncIterator[bytes]: ...
 
@@ -78,7 +89,7 @@ class Flowing(Answer[PersonalData]):
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
-def routes(erasures: Erasures, personal: Pieces, progress: Progress, models: Sequence[str]) -> Router:
+def routes(recording: Recording, personal: Pieces, progress: Progress, models: Sequence[str]) -> Router:
     @get("/{ref:str}/personal-data", responses=problems(UserUnknown, UserIsErased))
     async def personal_data(request: Asked, ref: Ref) -> Answer[PersonalData]:
         """Everything that is held about a person, to be handed to him. That it was given out is an event."""
@@ -86,8 +97,7 @@ def routes(erasures: Erasures, personal: Pieces, progress: Progress, models: Seq
         head = await progress.written(0)
         for model in models:
             await progress.reached(model, head)
-        told = await erasures.export(user_id, context(request, None, None, None))
-        assert isinstance(told, ports.Answer)
+        told = await recording.export(user_id, context(request, None, None, None))
         headers: list[Header] = [
             JSON,
             (b"content-disposition", disposition(f"personal-data-{user_id}.json").encode()),
