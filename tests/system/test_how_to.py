@@ -20,6 +20,7 @@ PAGES = Path(__file__).parents[2] / "docs" / "how-to"
 SECRET = "the secret of all our services"
 NETWORK = "10.20.0.7"
 """Where the system of `connect-a-system.md` asks from, says the proxy that we are."""
+PDF = b"%PDF-1.7\n1 0 obj<<>>endobj\ntrailer<<>>\n%%EOF\n"
 CURL = f'curl() {{ command curl -sS --fail-with-body -H "X-Forwarded-For: {NETWORK}" "$@"; echo; }}'
 
 
@@ -191,6 +192,45 @@ def test_a_list_is_filtered(paste, admin):
     assert [each["full_name"] for each in found["data"]] == ["ООО «Ромашка»"]
 
 
+def test_a_list_is_exported(paste, admin, tmp_path):
+    made(admin, "/organisations", full_name="ООО «Выгрузка»", region_code="77")
+    *_, seen = paste(f"cd {tmp_path}\n", *blocks("export.md"), TOKEN=token_of(admin))
+    rows = (tmp_path / "organisations.csv").read_text(encoding="utf-8-sig").splitlines()
+    assert (seen["state"], seen["counts"]["rows"]) == ("completed", len(rows) - 1)
+    assert "ООО «Выгрузка»" in "".join(rows)
+
+
+def test_letters_are_kept(paste, admin):
+    register, answer, sign, correct = blocks("letters.md")
+    scan = admin.post(
+        "/files", files={"file": ("scan.pdf", PDF, "application/pdf")}, data={"purpose": "document"}
+    )
+    known = {
+        "TOKEN": token_of(admin),
+        "ORGANISATION": made(admin, "/organisations", full_name="Писатель")["id"],
+        "SCAN": scan.raise_for_status().json()["id"],
+    }
+    prepared = register.splitlines()[0] + "\n"
+    (letter,) = paste(register, **known)
+    (draft,) = paste(prepared, answer, **known, LETTER=letter["id"])
+    (signed,) = paste(prepared, sign, **known, DRAFT=draft["id"])
+    assert (letter["number"][:3], signed["number"][:4]) == ("IN-", "OUT-")
+    _, history, _ = paste(prepared, correct.replace("IN-2026-00042", letter["number"]), **known)
+    assert history["data"][1]["changes"][0]["to"] == "17/3-205"
+
+
+def test_events_are_followed(paste, admin, tmp_path):
+    pages, stream = blocks("follow-events.md")
+    last = made(admin, "/organisations", full_name="A fact")["position"]
+    known = {"TOKEN": token_of(admin), "N": str(last - 1)}
+    (page,) = paste(pages, **known)
+    assert (page["data"][0]["topic"], page["data"][0]["position"]) == ("organisation.added.v1", last)
+    told = tmp_path / "told"
+    for_a_while = stream.replace("curl -N", f"curl -N -m 2 -o {told}").rstrip() + " || true\n"
+    paste(pages.splitlines()[0] + "\n", for_a_while, **known)
+    assert f"id: {last}\n" in told.read_text()
+
+
 def test_the_office_gets_paid(paste, admin, chancery, tmp_path):
     issue, fetch, pay, undo, look, check = blocks("get-paid.md")
     place = made(admin, "/organisations", full_name="Alpha")["id"]
@@ -248,11 +288,14 @@ def test_the_register_is_looked_up_in_our_own_copy(paste, admin, chancery, tmp_p
 
 def test_the_keys_are_rotated(paste, chancery):
     """Last: a key that is thrown out takes the access tokens with it that it signed."""
-    (commands,) = blocks("rotate-keys.md")
+    commands, key_of_the_log = blocks("rotate-keys.md")
+    paste(key_of_the_log, CHANCERY_DATA_DIR=str(chancery.data_dir))
     with chancery.signed_in() as admin:
         (key,) = httpx.get(f"{chancery.url}/.well-known/jwks.json").json()["keys"]
         paste(commands.replace("<kid>", key["kid"]), CHANCERY_DATA_DIR=str(chancery.data_dir))
         assert wait_until(lambda: admin.get("/me").status_code == 401, whole.END)
     with chancery.signed_in() as again:
         past = again.get("/audit/entries", params={"filter": "topic:signing_key"}).raise_for_status()
+        known = again.get("/audit/keys")
     assert "signing_key.compromised.v1" in {each["topic"] for each in past.json()["data"]}
+    assert len(known.raise_for_status().json()["data"]) == 2
