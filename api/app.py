@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
 
+import structlog
 from litestar import Litestar, Router
 
 from api import outages, root, systems
@@ -41,6 +42,8 @@ from infrastructure.migrations import wait_until_migrated
 from infrastructure.settings import Settings, load
 from infrastructure.strict_jwt import InvalidToken
 from projections.projection import discover
+
+_log = structlog.get_logger("api.app")
 
 __all__ = ["build_app", "create_app", "outages"]
 """Importing `outages` teaches the errors what the infrastructure cannot do."""
@@ -131,7 +134,17 @@ class Served:
         await self._edge(scope, receive, send)
 
     async def _live(self, receive: Receive, send: Send) -> None:
+        """A start that fails is said to have failed: an exception means to granian that no start was needed."""
         await receive()
+        try:
+            await self._serve(receive, send)
+        except Exception as error:
+            if self._edge is not None:
+                raise
+            _log.critical("serve could not start", exc_info=error)
+            await send({"type": "lifespan.startup.failed", "message": type(error).__name__})
+
+    async def _serve(self, receive: Receive, send: Send) -> None:
         async with serving(self._settings) as edge:
             self._edge = edge
             streams: Streams = edge.app.state.streams  # type: ignore[attr-defined]
