@@ -1,21 +1,13 @@
 """What one may ask of a record of refusals."""
 
 from datetime import datetime
-from uuid import UUID
 
+from domain.refusal.events import Refused
 from domain.shared import Command
 
 
-class NoteRefusal(Command, frozen=True, kw_only=True):
-    at: datetime
-    code: str
-    method: str
-    route: str
-    required: str | None = None
-    login: str | None = None
-    user_id: UUID | None = None
-    client_id: UUID | None = None
-    session_id: UUID | None = None
+class NoteRefusal(Refused, Command, frozen=True, kw_only=True):
+    pass
 
 
 class CountRefusals(Command, frozen=True, kw_only=True):

@@ -4,18 +4,16 @@ from datetime import datetime
 from typing import ClassVar
 from uuid import UUID
 
+from msgspec import Struct
+
 from domain.shared import Event
 
 
-class RefusalNoted(Event, frozen=True, kw_only=True, omit_defaults=True):
-    """One refusal. Who asked, from where, and in which request stands beside it, like with any event.
-
-    `code` is what he was told, `route` the template of the address, `required` the right that was missing. `login`
+class Refused(Struct, frozen=True, kw_only=True):
+    """`code` is what he was told, `route` the template of the address, `required` the right that was missing. `login`
     stands for what was typed: blinded, since people mistype passwords there. `user_id` is whose login it was,
     `client_id` the API client that was named.
     """
-
-    TOPIC: ClassVar[str] = "refusal.noted.v1"
 
     at: datetime
     code: str
@@ -26,6 +24,12 @@ class RefusalNoted(Event, frozen=True, kw_only=True, omit_defaults=True):
     user_id: UUID | None = None
     client_id: UUID | None = None
     session_id: UUID | None = None
+
+
+class RefusalNoted(Refused, Event, frozen=True, kw_only=True, omit_defaults=True):
+    """One refusal. Who asked, from where, and in which request stands beside it, like with any event."""
+
+    TOPIC: ClassVar[str] = "refusal.noted.v1"
 
 
 class RefusalsCounted(Event, frozen=True, kw_only=True):

@@ -7,7 +7,7 @@ import pytest
 
 from tests import office as offices
 from tests import servers
-from tests.importing import MOSCOW, applied, apply, codes, dbf, previewed, sent, shown, worked
+from tests.importing import MOSCOW, applied, apply, codes, dbf, previewed, shown, worked
 from workers import imports
 
 pytestmark = pytest.mark.anyio
