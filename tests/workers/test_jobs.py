@@ -142,7 +142,7 @@ async def test_a_worker_that_is_asked_to_end_gives_its_job_back(system, asked, l
     async with sweeping(system, asked):
         first = laborers()
         await until(lambda: attempts(folder) == {"1"})
-        assert first.stop(10) == 0
+        assert first.stop(30) == 0
         laborers()
         await until(lambda: states(owner_dsn) == [("done", 2)])
 
