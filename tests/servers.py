@@ -204,11 +204,20 @@ class ObjectStore:
     @contextlib.contextmanager
     def frozen(self) -> Iterator[None]:
         """It takes connections, and answers nobody."""
-        end(self._server.child.pid, signal.SIGSTOP)
+        pid = self._server.child.pid
+        end(pid, signal.SIGSTOP)
+        while not all(
+            map(_stopped, Path(f"/proc/{pid}/task").iterdir())
+        ):  # each thread stops in its own time
+            os.sched_yield()
         try:
             yield
         finally:
-            end(self._server.child.pid, signal.SIGCONT)
+            end(pid, signal.SIGCONT)
+
+
+def _stopped(task: Path) -> bool:
+    return (task / "stat").read_text().rpartition(")")[2].split()[0] == "T"
 
 
 def opened(place: Path) -> Folder:
