@@ -151,8 +151,8 @@ class IssuerKeys:
         except Unreachable as problem:
             if not problem.answered:
                 raise
-        except msgspec.DecodeError:
-            pass
+        except msgspec.DecodeError as problem:
+            _log.warning("issuer.discovery_unreadable", issuer=issuer, problem=str(problem))
         else:
             if said.issuer == issuer and safe(said.jwks_uri) and _as_safe(said.jwks_uri, issuer):
                 return said.jwks_uri

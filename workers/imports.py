@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 from uuid import UUID
 
+import structlog
 from msgspec import structs
 
 from application.access import AccessError, Caller, Forbidden, require
@@ -30,6 +31,9 @@ UNAPPLIED, KEPT = timedelta(days=7), timedelta(days=30)
 """How long a preview waits for somebody's word, and how long failed rows can be downloaded."""
 CATCH_UP = 60.0
 """Seconds that a read model has to get to where the log is."""
+
+
+_log = structlog.get_logger("imports")
 
 
 class Stopped(Exception):
@@ -176,8 +180,8 @@ async def _reported(system: System, import_id: UUID, *, last: bool) -> AsyncGene
     """What goes wrong inside ends the import where trying again would not help."""
     try:
         yield
-    except Stopped:
-        pass
+    except Stopped:  # canceled, or another attempt has it: whoever did that has recorded it
+        _log.info("import.stopped", import_id=str(import_id))
     except FileRefused as refused:
         await system.imports.report(import_id, FailImport(error=refused.code, detail=refused.detail))
     except ObjectMissing:
