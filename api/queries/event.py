@@ -113,16 +113,19 @@ class Follower:
         return found
 
     async def follow(self, caller: Caller, after: int) -> AsyncIterator[bytes]:
-        """What happens from now on, and b"" whenever a while has passed; it ends with the session, or the right."""
+        """What happens from now on, and b"" whenever a while has passed; it ends with the session, or the right.
+
+        Who he is, is read after the log: what was stored later than the end of his right is not among what is shown.
+        """
         while not self._over():
             try:
-                caller = await self._renew(caller)
-                self._sight.require(caller)
+                async with self._reading:
+                    stored = await self._log.read(after, PIECE)
+                    caller = await self._renew(caller)
+                    self._sight.require(caller)
+                    shown = await self._shown(caller, stored)
             except AccessError:
                 return
-            try:
-                async with self._reading:
-                    shown = await self._shown(caller, await self._log.read(after, PIECE))
             except Behind:  # a read model it judges by lags: the reader hears that the stream lives
                 yield b""
                 continue
