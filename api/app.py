@@ -39,8 +39,8 @@ from infrastructure.bootstrap import System, running
 from infrastructure.first_start import first_start
 from infrastructure.logging import configure
 from infrastructure.migrations import wait_until_migrated
+from infrastructure.security.strict_jwt import InvalidToken
 from infrastructure.settings import Settings, load
-from infrastructure.strict_jwt import InvalidToken
 from projections.projection import discover
 
 _log = structlog.get_logger("api.app")

@@ -15,7 +15,7 @@ from bench.load import Plan
 from bench.machine import Machine
 from domain.shared import Actor
 from infrastructure.event_store import new_id
-from infrastructure.rate_limit import Limiter
+from infrastructure.security.rate_limit import Limiter
 
 PART = "clients"
 ROUNDS = 3

@@ -12,7 +12,7 @@ from bench.machine import Machine, Meter
 from infrastructure.bootstrap import System, clock, running
 from infrastructure.first_start import first_admin
 from infrastructure.migrations import apply
-from infrastructure.tokens import Tokens
+from infrastructure.security.tokens import Tokens
 
 PART = "tokens"
 CALLERS = 64

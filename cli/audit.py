@@ -23,7 +23,7 @@ from application.context import Context
 from cli.options import pass_settings
 from domain.audit_key.aggregate import AUDIT_KEY, AUDIT_KEYS
 from domain.audit_key.commands import RotateAuditKey
-from infrastructure.audit_export import (
+from infrastructure.audit.export import (
     DatabaseSource,
     HttpSource,
     NothingToExport,
@@ -31,14 +31,14 @@ from infrastructure.audit_export import (
     checkpoint_of,
     export_lines,
 )
-from infrastructure.audit_keys import Succession, succeed
-from infrastructure.audit_live import verify_database
-from infrastructure.audit_proof import NotProved, check, prove
-from infrastructure.audit_verify import LONGEST_LINE, Examiner, Report, Verdict
+from infrastructure.audit.keys import Succession, succeed
+from infrastructure.audit.live import verify_database
+from infrastructure.audit.proof import NotProved, check, prove
+from infrastructure.audit.signed_note import Forged, Note, Untrusted, Verifier, parse_note, parse_vkey
+from infrastructure.audit.verify import LONGEST_LINE, Examiner, Report, Verdict
 from infrastructure.bootstrap import running
 from infrastructure.postgres import TIMEOUTS, connect
 from infrastructure.settings import Settings
-from infrastructure.signed_note import Forged, Note, Untrusted, Verifier, parse_note, parse_vkey
 from projections.proofs import Malformed
 
 T = TypeVar("T")

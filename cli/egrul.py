@@ -9,9 +9,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsed
 from rich.progress import Progress as Bar
 
 from cli.options import pass_settings
-from infrastructure.egrul_archive import files
-from infrastructure.egrul_file import EgrulFile, EgrulFileRefused
-from infrastructure.egrul_load import EgrulBusy, EgrulEmpty, Mode, Progress, load
+from infrastructure.registers.egrul_archive import files
+from infrastructure.registers.egrul_file import EgrulFile, EgrulFileRefused
+from infrastructure.registers.egrul_load import EgrulBusy, EgrulEmpty, Mode, Progress, load
 from infrastructure.settings import Settings
 
 SHOWN = 20

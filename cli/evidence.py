@@ -5,8 +5,8 @@ from pathlib import Path
 
 from cli.story import Broken, Story
 from cli.tampering import change_stored_byte, changed_export, copied_database
-from infrastructure.audit_proof import NotProved, check
-from infrastructure.signed_note import Verifier, parse_vkey
+from infrastructure.audit.proof import NotProved, check
+from infrastructure.audit.signed_note import Verifier, parse_vkey
 from projections.leaf import unbundle
 from projections.tiles import WIDTH, tile_path
 

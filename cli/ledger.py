@@ -7,8 +7,8 @@ import rich_click as click
 from click import get_current_context
 
 from cli.options import pass_settings
-from infrastructure.audit_verify import Verdict
-from infrastructure.ledger_check import Report, verify
+from infrastructure.audit.verify import Verdict
+from infrastructure.papers.ledger_check import Report, verify
 from infrastructure.settings import Settings
 
 SHOWN = 20

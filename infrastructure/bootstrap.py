@@ -9,7 +9,7 @@ from uuid import UUID
 from domain.shared import Event, Recorded
 from infrastructure.core import Core, clock, core_of, core_tasks
 from infrastructure.identity import Identity, close_identity, identity_of, identity_tasks, new_password
-from infrastructure.importing import Importing, importing_of, importing_tasks
+from infrastructure.imports.importing import Importing, importing_of, importing_tasks
 from infrastructure.lookups import Records
 from infrastructure.office import Office, close_office, office_of
 from infrastructure.settings import Settings

@@ -9,7 +9,6 @@ from typing import Any
 from psycopg_pool import AsyncConnectionPool
 
 from application.execute import Execute
-from infrastructure.callers import SessionCallers
 from infrastructure.event_codec import EventCodec
 from infrastructure.event_log import EventLog
 from infrastructure.event_store import EventStore, read_receipts
@@ -21,6 +20,7 @@ from infrastructure.neighbours import Neighbours
 from infrastructure.personal_data import Vault, Wrapping, wrapping_of
 from infrastructure.positions import Positions
 from infrastructure.postgres import GroupRead, open_pool
+from infrastructure.security.callers import SessionCallers
 from infrastructure.settings import Settings
 from infrastructure.writer import Writer
 from projections.projection import discover

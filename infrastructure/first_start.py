@@ -1,7 +1,7 @@
 """What a fresh installation has: the first administrator, reference data, and departments with their rights."""
 
 from infrastructure.bootstrap import System, running
-from infrastructure.passwords import Passwords
+from infrastructure.security.passwords import Passwords
 from infrastructure.settings import Settings
 from infrastructure.shipped import reference_data
 from infrastructure.shipped_departments import ship_departments

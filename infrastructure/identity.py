@@ -19,23 +19,23 @@ from application.refusal import NOTED_A_SECOND, Refusals
 from application.session import Sessions, Stay
 from application.signing_key import Schedule, SigningKeys
 from application.user import Admission, Users
-from infrastructure.api_clients import ApiClientLookup
-from infrastructure.api_keys import ApiKeys
 from infrastructure.core import Core, Run, clock
-from infrastructure.evaluation import Standings
 from infrastructure.event_store import new_id
-from infrastructure.known_devices import KnownDevices
 from infrastructure.lookups import AccountLookup
-from infrastructure.members import Members
 from infrastructure.outside import Outside
-from infrastructure.passwords import PasswordHashes, Passwords, policy_of
-from infrastructure.permissions import Permissions, Rights
 from infrastructure.personal_data import SubjectErased
-from infrastructure.rate_limit import Limiter
-from infrastructure.refresh import RefreshTokens
-from infrastructure.sign_in_throttle import SignInThrottle
-from infrastructure.signing_keys import KeyHalves, KeyRing
-from infrastructure.tokens import Tokens
+from infrastructure.security.api_clients import ApiClientLookup
+from infrastructure.security.api_keys import ApiKeys
+from infrastructure.security.evaluation import Standings
+from infrastructure.security.known_devices import KnownDevices
+from infrastructure.security.members import Members
+from infrastructure.security.passwords import PasswordHashes, Passwords, policy_of
+from infrastructure.security.permissions import Permissions, Rights
+from infrastructure.security.rate_limit import Limiter
+from infrastructure.security.refresh import RefreshTokens
+from infrastructure.security.sign_in_throttle import SignInThrottle
+from infrastructure.security.signing_keys import KeyHalves, KeyRing
+from infrastructure.security.tokens import Tokens
 
 
 def new_password() -> str:

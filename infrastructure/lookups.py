@@ -14,7 +14,7 @@ from application.proof import Account
 from domain.user.guards import EMAIL
 from infrastructure.guards import Blind
 from infrastructure.postgres import GroupRead, connect
-from infrastructure.refresh import IDLE, RESTED
+from infrastructure.security.refresh import IDLE, RESTED
 
 
 class Found(Struct, frozen=True, gc=False):

@@ -28,11 +28,11 @@ from domain.file import content
 from infrastructure.core import Core, clock
 from infrastructure.embedded import s3
 from infrastructure.event_store import new_id
-from infrastructure.exported_lists import ExportedLists
-from infrastructure.invoice_papers import InvoicePapers
+from infrastructure.exports.lists import ExportedLists
 from infrastructure.object_store import ObjectStore
-from infrastructure.registers import Registers
-from infrastructure.seller import seller_of
+from infrastructure.papers.invoice_papers import InvoicePapers
+from infrastructure.papers.seller import seller_of
+from infrastructure.registers.looked_up import Registers
 from infrastructure.sniff import Sniffer
 from infrastructure.unbound import UnboundFiles, id_of_time
 

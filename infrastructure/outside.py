@@ -13,12 +13,12 @@ from application.ports import Claims, EventStore
 from application.provider import ProviderUsers
 from application.session import Accounts
 from application.user import Users
-from infrastructure.identity_provider import IdentityProvider
-from infrastructure.kept_keys import KeptKeys
-from infrastructure.oidc import Issuers
 from infrastructure.operations import Operations
 from infrastructure.personal_data import Wrapping
-from infrastructure.provider_wishes import ProviderWishes
+from infrastructure.security.identity_provider import IdentityProvider
+from infrastructure.security.kept_keys import KeptKeys
+from infrastructure.security.oidc import Issuers
+from infrastructure.security.provider_wishes import ProviderWishes
 from infrastructure.settings import Settings
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from infrastructure.issuer import issuer_of
+from infrastructure.security.issuer import issuer_of
 
 Rule = Callable[[str], str | None]
 

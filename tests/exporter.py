@@ -7,9 +7,9 @@ import sys
 from pathlib import Path
 from uuid import UUID
 
-from infrastructure import exporting
 from infrastructure.bootstrap import running
 from infrastructure.embedded.children import die_with_parent
+from infrastructure.exports import exporting
 from infrastructure.settings import load
 from workers.exports import exporter
 

@@ -10,8 +10,8 @@ import psycopg
 
 from api.app import edge_of
 from infrastructure.bootstrap import System, running
-from infrastructure.passwords import Passwords
 from infrastructure.postgres import connect
+from infrastructure.security.passwords import Passwords
 from infrastructure.settings import Settings
 from projections.projection import Projection, discover
 from workers import checkpoint

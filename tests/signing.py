@@ -6,10 +6,10 @@ from datetime import UTC, datetime, timedelta
 
 from application.execute import Execute
 from application.signing_key import Schedule, SigningKeys
-from infrastructure.callers import SessionCallers
 from infrastructure.postgres import open_pool
-from infrastructure.signing_keys import KeyHalves, KeyRing
-from infrastructure.tokens import Tokens
+from infrastructure.security.callers import SessionCallers
+from infrastructure.security.signing_keys import KeyHalves, KeyRing
+from infrastructure.security.tokens import Tokens
 from tests.store import WRAPPING, open_store
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from msgspec import structs
 
 from infrastructure.bootstrap import System, clock
-from infrastructure.exporting import Exporter
+from infrastructure.exports.exporting import Exporter
 from projections import api_client
 from projections.lists import Listing
 

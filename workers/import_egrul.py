@@ -3,12 +3,12 @@
 from collections.abc import Callable, Iterator, Sequence
 
 from domain.imports.events import FILL, Counts
-from infrastructure.egrul_archive import files
-from infrastructure.egrul_file import EgrulFileRefused, Extract
-from infrastructure.egrul_load import EgrulEmpty, EgrulPresent, Mode, load, present
-from infrastructure.egrul_load import Progress as Loaded
-from infrastructure.import_file import FailedRow, FileRefused, problem
-from infrastructure.import_progress import SAMPLE, Progress
+from infrastructure.imports.file import FailedRow, FileRefused, problem
+from infrastructure.imports.progress import SAMPLE, Progress
+from infrastructure.registers.egrul_archive import files
+from infrastructure.registers.egrul_file import EgrulFileRefused, Extract
+from infrastructure.registers.egrul_load import EgrulEmpty, EgrulPresent, Mode, load, present
+from infrastructure.registers.egrul_load import Progress as Loaded
 from workers.imports import As, Job
 
 EVERY = 1_000

@@ -27,9 +27,9 @@ from domain.organisation.guards import pairs
 from domain.shared import DomainError, FieldError
 from infrastructure.bootstrap import System
 from infrastructure.event_store import EventTooLarge
-from infrastructure.import_file import FailedRow
-from infrastructure.import_progress import SAMPLE
-from infrastructure.organisation_table import OrganisationTable, Row
+from infrastructure.imports.file import FailedRow
+from infrastructure.imports.organisation_table import OrganisationTable, Row
+from infrastructure.imports.progress import SAMPLE
 from infrastructure.personal_data import SubjectErased
 from infrastructure.positions import Behind
 from workers.imports import As, Job

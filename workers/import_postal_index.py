@@ -7,11 +7,11 @@ from msgspec import structs
 from domain.imports.events import Counts
 from domain.postal_index.commands import LoadPostalIndex
 from domain.postal_index.events import batch_id
-from infrastructure.import_file import FailedRow
-from infrastructure.import_progress import SAMPLE, Pending
-from infrastructure.postal_index_file import PostalIndexFile
-from infrastructure.postal_index_stage import PostalIndexStage, staged
-from infrastructure.region_names import RegionNames
+from infrastructure.imports.file import FailedRow
+from infrastructure.imports.postal_index_file import PostalIndexFile
+from infrastructure.imports.postal_index_stage import PostalIndexStage, staged
+from infrastructure.imports.progress import SAMPLE, Pending
+from infrastructure.registers.region_names import RegionNames
 from infrastructure.shipped import reference_data
 from workers.imports import As, Job
 

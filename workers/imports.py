@@ -22,8 +22,8 @@ from domain.imports.commands import FailImport, FinishImport, PreviewImport
 from domain.imports.events import ORGANISATIONS, Counts, ImportApplyBegan, ImportStarted
 from domain.shared import Actor, Stored
 from infrastructure.bootstrap import System, clock
-from infrastructure.import_file import FailedRow, FileRefused, fetched
-from infrastructure.import_progress import ImportProgress, Pending, Progress
+from infrastructure.imports.file import FailedRow, FileRefused, fetched
+from infrastructure.imports.progress import ImportProgress, Pending, Progress
 from workers.failure import told
 
 T = TypeVar("T")

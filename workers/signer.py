@@ -3,12 +3,12 @@
 import asyncio
 from typing import NamedTuple, Never
 
-from infrastructure.audit_keys import current_signers
-from infrastructure.audit_live import changed_events
+from infrastructure.audit.keys import current_signers
+from infrastructure.audit.live import changed_events
+from infrastructure.audit.signed_note import sign
 from infrastructure.personal_data import Wrapping
 from infrastructure.postgres import SIGNER
 from infrastructure.role import Connection, hold
-from infrastructure.signed_note import sign
 from projections.audit_tree import SignedCheckpoint, span_hashes, tree_begun, tree_size
 from projections.merkle import EMPTY_ROOT, Span
 from projections.proofs import Checkpoint

@@ -19,7 +19,7 @@ from api.problems import NotFound, Problem
 from api.queries.records import Asked, MinPosition
 from application.access import require
 from application.ports import Clock
-from infrastructure.audit_keys import PublishedKey, published_keys
+from infrastructure.audit.keys import PublishedKey, published_keys
 from infrastructure.bootstrap import System
 from projections.audit_log import LISTING, AuditEntry, Entry, entries, entry_bundle, shown
 from projections.audit_tree import consistency_proof, inclusion_proof, signed_checkpoint, span_hashes, tile

@@ -19,8 +19,8 @@ from api.problems import NotFound, Problem
 from api.queries.file import Contents, Download, disposition
 from api.queries.records import Asked, Clock, Found, IfNoneMatch, MinPosition, Progress, Read
 from api.refs import Ref, id_of
-from infrastructure.export_format import CONTENT_TYPES
-from infrastructure.exported_lists import ExportedLists
+from infrastructure.exports.format import CONTENT_TYPES
+from infrastructure.exports.lists import ExportedLists
 from projections.conditions import where
 from projections.export import LISTING, Export
 

@@ -20,10 +20,10 @@ from api.queries.records import Asked, Clock, Found, IfNoneMatch, MinPosition, R
 from api.queries.records import Progress as Positions
 from api.refs import Ref, id_of
 from application.access import ANYTHING, Caller, may, require
-from infrastructure.export_format import harmless
-from infrastructure.import_file import FailedRow
-from infrastructure.import_progress import ImportProgress, Problem
-from infrastructure.import_progress import Progress as Kept
+from infrastructure.exports.format import harmless
+from infrastructure.imports.file import FailedRow
+from infrastructure.imports.progress import ImportProgress, Problem
+from infrastructure.imports.progress import Progress as Kept
 from projections.imports import LISTING, Import
 
 RUN = "import:run"

@@ -19,7 +19,7 @@ from api.queries.records import Asked, Clock, Found, IfNoneMatch, MinPosition, R
 from api.refs import Ref
 from application.access import Forbidden, require
 from infrastructure.audience import visible
-from infrastructure.invoice_papers import Paper
+from infrastructure.papers.invoice_papers import Paper
 from projections.invoice import LISTING, Invoice
 
 INVOICE = "contract:invoice"

@@ -8,11 +8,11 @@ from contextlib import suppress
 import httpx
 import pytest
 
-from infrastructure.audit_export import HttpSource, export_lines
-from infrastructure.audit_proof import check
-from infrastructure.audit_verify import Examiner, Verdict
+from infrastructure.audit.export import HttpSource, export_lines
+from infrastructure.audit.proof import check
+from infrastructure.audit.signed_note import parse_vkey
+from infrastructure.audit.verify import Examiner, Verdict
 from infrastructure.personal_data import Wrapping
-from infrastructure.signed_note import parse_vkey
 from projections.leaf import unbundle
 from projections.merkle import verify_consistency
 from workers import signer

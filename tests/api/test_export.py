@@ -19,7 +19,7 @@ from application.reactions import RUN_EXPORT_WHEN_REQUESTED
 from domain.export.events import ExportRequested
 from infrastructure.embedded.children import Child, end, wait_until
 from infrastructure.event_store import new_id
-from infrastructure.exported_lists import listings
+from infrastructure.exports.lists import listings
 from infrastructure.object_parts import StoreUnavailable
 from infrastructure.operations import MOST_ATTEMPTS, Taken
 from infrastructure.settings import environment

@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from infrastructure.operations import Operations
-from infrastructure.outside_calls import Breaker
+from infrastructure.registers.outside_calls import Breaker
 from tests import office as offices
 from tests import servers
 from tests.api.test_grant import given
@@ -364,7 +364,7 @@ async def test_an_answer_of_no_use_is_an_outage(office, idp, said):
 
 
 async def test_a_provider_that_hangs_is_given_three_seconds(office, idp, monkeypatch):
-    monkeypatch.setattr("infrastructure.identity_provider.SECONDS", 0.1)
+    monkeypatch.setattr("infrastructure.security.identity_provider.SECONDS", 0.1)
 
     async def hang(*_):
         await asyncio.Event().wait()

@@ -4,7 +4,7 @@ from uuid import uuid4
 
 import pytest
 
-from infrastructure.ledger_check import verify
+from infrastructure.papers.ledger_check import verify
 from tests.money import credit, euros, invoice, pay, signed
 
 pytestmark = pytest.mark.anyio

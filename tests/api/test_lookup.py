@@ -10,9 +10,9 @@ from itertools import count
 import pytest
 
 from domain.postal_index.events import PostalCode, PostalIndexLoaded, batch_id
-from infrastructure.egrul_file import EgrulFile
-from infrastructure.egrul_load import load
 from infrastructure.event_store import new_id
+from infrastructure.registers.egrul_file import EgrulFile
+from infrastructure.registers.egrul_load import load
 from tests import office as offices
 from tests import people, servers
 from tests.conftest import CLUSTER

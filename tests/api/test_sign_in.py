@@ -13,7 +13,7 @@ import pytest
 from argon2 import PasswordHasher
 from msgspec.structs import replace
 
-from infrastructure.passwords import Passwords
+from infrastructure.security.passwords import Passwords
 from tests import office as offices
 from tests import servers
 from tests.serving import ADMIN, PASSWORD, caller, settings, whole

@@ -9,7 +9,7 @@ from click.testing import CliRunner
 
 from cli import keys
 from cli.main import chancery
-from infrastructure.tokens import Tokens
+from infrastructure.security.tokens import Tokens
 from tests.signing import tokens_of
 
 

@@ -6,7 +6,7 @@ import bcrypt
 import pytest
 from argon2 import PasswordHasher
 
-from infrastructure.api_keys import ApiKeys, checksum
+from infrastructure.security.api_keys import ApiKeys, checksum
 
 pytestmark = pytest.mark.anyio
 

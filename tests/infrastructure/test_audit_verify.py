@@ -8,14 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from infrastructure.audit_export import DatabaseSource, NothingToExport, export_lines
-from infrastructure.audit_keys import published_keys
-from infrastructure.audit_live import verify_database, wrong_tiles
-from infrastructure.audit_verify import MOST_FINDINGS, Examiner, Report, Verdict
+from infrastructure.audit.export import DatabaseSource, NothingToExport, export_lines
+from infrastructure.audit.keys import published_keys
+from infrastructure.audit.live import verify_database, wrong_tiles
+from infrastructure.audit.signed_note import Note, Signer, Verifier, parse_note, parse_vkey, sign
+from infrastructure.audit.verify import MOST_FINDINGS, Examiner, Report, Verdict
 from infrastructure.personal_data import Wrapping
 from infrastructure.postgres import connect
 from infrastructure.role import Connection
-from infrastructure.signed_note import Note, Signer, Verifier, parse_note, parse_vkey, sign
 from projections.audit_log import AuditLog
 from projections.merkle import leaf_hash, perfect_hash
 from projections.proofs import Checkpoint

@@ -10,9 +10,9 @@ import pytest
 from application.access import Resource, SessionEnded, may, system
 from domain.session.events import SessionClosed, SessionProved
 from domain.user.events import UserSignedOut
-from infrastructure import callers as module
-from infrastructure.callers import SessionCallers
 from infrastructure.postgres import connect
+from infrastructure.security import callers as module
+from infrastructure.security.callers import SessionCallers
 from tests import people
 from tests.store import open_store
 

@@ -15,9 +15,9 @@ from domain.api_client.events import (
     ApiKey,
 )
 from infrastructure import guard_check
-from infrastructure.api_clients import _READ
 from infrastructure.event_store import new_id
 from infrastructure.postgres import connect
+from infrastructure.security.api_clients import _READ
 from tests import people
 from tests.store import WRAPPING, open_store
 

@@ -6,7 +6,7 @@ from datetime import date
 
 import pytest
 
-from infrastructure.egrul_file import EgrulFile, EgrulFileRefused
+from infrastructure.registers.egrul_file import EgrulFile, EgrulFileRefused
 from tests.egrul import GONE, branch, entity, fias, kladr, register
 
 

@@ -8,10 +8,10 @@ import psycopg
 import pytest
 
 from application.lookup import Name, Number, sought
-from infrastructure.egrul_file import EgrulFile, EgrulFileRefused
-from infrastructure.egrul_index import EgrulIndex
-from infrastructure.egrul_load import EgrulBusy, EgrulEmpty, load
 from infrastructure.postgres import open_pool
+from infrastructure.registers.egrul_file import EgrulFile, EgrulFileRefused
+from infrastructure.registers.egrul_index import EgrulIndex
+from infrastructure.registers.egrul_load import EgrulBusy, EgrulEmpty, load
 from projections.keyset import PageTokenMalformed, PageTokenMismatch
 from tests.egrul import GONE, branch, entity, register
 

@@ -9,9 +9,9 @@ import msgspec
 import pytest
 from msgspec import Struct
 
-from infrastructure import export_xlsx
-from infrastructure.export_format import BOM, CsvWriting, harmless, paths_of
-from infrastructure.export_xlsx import XlsxWriting
+from infrastructure.exports import xlsx as export_xlsx
+from infrastructure.exports.format import BOM, CsvWriting, harmless, paths_of
+from infrastructure.exports.xlsx import XlsxWriting
 
 
 class Inner(Struct):

@@ -10,12 +10,13 @@ from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_pri
 from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key as generate_rsa
 
 from application.provider import ProviderUnavailable
-from infrastructure import jwks, outbound
-from infrastructure.issuer import Issuer, issuer_of
-from infrastructure.jwks import STALE, WISH, IssuerKeys, keys_of
-from infrastructure.kept_keys import KeptKeys
+from infrastructure import outbound
 from infrastructure.personal_data import Wrapping
 from infrastructure.postgres import open_pool
+from infrastructure.security import jwks
+from infrastructure.security.issuer import Issuer, issuer_of
+from infrastructure.security.jwks import STALE, WISH, IssuerKeys, keys_of
+from infrastructure.security.kept_keys import KeptKeys
 from tests.issuer import jwk, of, provider
 
 pytestmark = pytest.mark.anyio

@@ -4,8 +4,8 @@ from uuid import uuid4
 
 import pytest
 
-from infrastructure.known_devices import KnownDevices
 from infrastructure.personal_data import Wrapping
+from infrastructure.security.known_devices import KnownDevices
 
 DEVICES = KnownDevices(Wrapping(bytes(32)).blind)
 

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from msgspec.json import Decoder
 
-from infrastructure.outside_calls import Breaker, OutsideFailed, OutsideService
+from infrastructure.registers.outside_calls import Breaker, OutsideFailed, OutsideService
 from tests.register_server import SLOW, raw, register_server, says
 
 pytestmark = pytest.mark.anyio

@@ -11,8 +11,8 @@ import pytest
 from argon2 import PasswordHasher
 
 from infrastructure.bounded import Bounded, Busy
-from infrastructure.passwords import COMMON, PasswordHashes, Passwords, policy_of
 from infrastructure.postgres import open_pool
+from infrastructure.security.passwords import COMMON, PasswordHashes, Passwords, policy_of
 from infrastructure.settings import Settings
 from tests.common_passwords import listed
 

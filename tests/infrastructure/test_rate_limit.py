@@ -10,8 +10,8 @@ import pytest
 import structlog
 from structlog.testing import capture_logs
 
-from infrastructure import rate_limit as module
-from infrastructure.rate_limit import Limiter
+from infrastructure.security import rate_limit as module
+from infrastructure.security.rate_limit import Limiter
 
 pytestmark = pytest.mark.anyio
 
@@ -46,7 +46,7 @@ def over(owner_dsn):
 
 PROCESS = """
 import asyncio, sys
-from infrastructure.rate_limit import Limiter
+from infrastructure.security.rate_limit import Limiter
 async def main():
     limiter = Limiter(sys.argv[1])
     task = asyncio.create_task(limiter.run())

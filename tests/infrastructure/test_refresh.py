@@ -12,12 +12,12 @@ import pytest
 from application.access import SessionEnded
 from application.session import RefreshedTooOften, Reused, Rotated
 from domain.session.events import SessionClosed
-from infrastructure.callers import SessionCallers
 from infrastructure.event_store import new_id
 from infrastructure.lookups import AccountLookup
 from infrastructure.personal_data import Wrapping
 from infrastructure.postgres import open_pool
-from infrastructure.refresh import PREFIX, REPEATS, RefreshTokens, decode, encode
+from infrastructure.security.callers import SessionCallers
+from infrastructure.security.refresh import PREFIX, REPEATS, RefreshTokens, decode, encode
 from infrastructure.tasks import end
 from tests import people
 from tests.store import open_store

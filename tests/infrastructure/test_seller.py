@@ -1,6 +1,6 @@
 """Who stands on an invoice as its seller."""
 
-from infrastructure.seller import seller_of
+from infrastructure.papers.seller import seller_of
 from infrastructure.settings import Settings
 
 

@@ -8,11 +8,11 @@ import psycopg
 import pytest
 
 from application.proof import Throttled
-from infrastructure import sign_in_throttle
 from infrastructure.bounded import Busy
 from infrastructure.personal_data import Wrapping
 from infrastructure.postgres import open_pool
-from infrastructure.sign_in_throttle import SignInThrottle, network
+from infrastructure.security import sign_in_throttle
+from infrastructure.security.sign_in_throttle import SignInThrottle, network
 from infrastructure.tasks import end
 from tests.waiting import until
 

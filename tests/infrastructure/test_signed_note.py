@@ -8,8 +8,7 @@ from cryptography.exceptions import InvalidTag
 from hypothesis import given
 from hypothesis import strategies as st
 
-from infrastructure.personal_data import Wrapping
-from infrastructure.signed_note import (
+from infrastructure.audit.signed_note import (
     Forged,
     Signer,
     Untrusted,
@@ -21,6 +20,7 @@ from infrastructure.signed_note import (
     sign,
     stored_signer,
 )
+from infrastructure.personal_data import Wrapping
 from projections.proofs import Malformed
 
 PETER_KEY = "PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW"

@@ -14,8 +14,8 @@ from application.signing_key import Schedule
 from domain.signing_key.aggregate import SigningKeyUnknown, signing_key_id
 from infrastructure import guard_check
 from infrastructure.postgres import Unavailable
-from infrastructure.signing_keys import KeyRing
-from infrastructure.strict_jwt import InvalidToken
+from infrastructure.security.signing_keys import KeyRing
+from infrastructure.security.strict_jwt import InvalidToken
 from infrastructure.tasks import end
 from tests.signing import Clock, signing_keys, tokens_of
 from tests.store import WRAPPING, open_store

@@ -15,10 +15,10 @@ from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_pri
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from infrastructure.personal_data import Wrapping
-from infrastructure.signing_keys import KeyRing, public_jwk, thumbprint
-from infrastructure.strict_jwt import InvalidToken
+from infrastructure.security.signing_keys import KeyRing, public_jwk, thumbprint
+from infrastructure.security.strict_jwt import InvalidToken
+from infrastructure.security.tokens import Tokens
 from infrastructure.tasks import end
-from infrastructure.tokens import Tokens
 from tests.signing import Clock, signing_keys, tokens_of
 
 pytestmark = pytest.mark.anyio

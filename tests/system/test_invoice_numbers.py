@@ -13,7 +13,7 @@ from domain.money import Money
 from domain.number import number_of
 from domain.organisation.events import OrganisationAdded
 from infrastructure.event_store import new_id
-from infrastructure.ledger_check import verify
+from infrastructure.papers.ledger_check import verify
 from tests import biller, people
 from tests.store import open_store
 

@@ -8,11 +8,11 @@ from datetime import timedelta
 import psycopg
 import pytest
 
-from infrastructure.audit_keys import published_keys, succeed
+from infrastructure.audit.keys import published_keys, succeed
+from infrastructure.audit.signed_note import Untrusted, open_note, parse_note, parse_vkey
 from infrastructure.personal_data import Wrapping
 from infrastructure.postgres import connect
 from infrastructure.role import Connection
-from infrastructure.signed_note import Untrusted, open_note, parse_note, parse_vkey
 from projections.audit_log import AuditLog
 from projections.audit_tree import signed_checkpoint
 from projections.proofs import parse_checkpoint

@@ -1,0 +1,1 @@
+"""The log as its auditors meet it: keys, exports, proofs, verification."""

@@ -1,0 +1,1 @@
+"""Lists that are given out as files."""

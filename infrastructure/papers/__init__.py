@@ -1,0 +1,1 @@
+"""Money on paper: invoices set and kept, books checked."""

@@ -1,0 +1,1 @@
+"""Who asks, by what proof, and what he may do."""
