@@ -11,7 +11,7 @@ from msgspec import UNSET, Struct
 
 from application.letter_brought import Brought
 from domain.contact.events import ContactChanged, ContactErased
-from domain.contract.events import ContractSigned, Invoiced
+from domain.contract.events import ContractSigned, Credited, Invoiced
 from domain.document.events import DocumentRecorded, Letter
 from domain.export.events import ExportRequested
 from domain.file.events import FileReceived
@@ -71,6 +71,11 @@ def _invoiced(recorded: Recorded[Invoiced]) -> tuple[Effect, ...]:
     return (Ask(kind="invoice.render", about=invoice),)
 
 
+def _credited(recorded: Recorded[Credited]) -> tuple[Effect, ...]:
+    note = {"contract_id": str(recorded.stream_id), "credit_note_id": str(recorded.event.credit_note_id)}
+    return (Ask(kind="credit_note.render", about=note),)
+
+
 def _received(recorded: Recorded[FileReceived]) -> tuple[Effect, ...]:
     return (Ask(kind="file.recheck", about={"file_id": str(recorded.stream_id)}),)
 
@@ -127,6 +132,9 @@ TELL_ACCOUNT_MANAGER_WHEN_CONTRACT_SIGNED = Reaction(
     name="tell_account_manager_when_contract_signed", when=ContractSigned, then=_signed
 )
 RENDER_INVOICE_WHEN_ISSUED = Reaction(name="render_invoice_when_issued", when=Invoiced, then=_invoiced)
+RENDER_CREDIT_NOTE_WHEN_ISSUED = Reaction(
+    name="render_credit_note_when_issued", when=Credited, then=_credited
+)
 RECHECK_FILE_WHEN_RECEIVED = Reaction(name="recheck_file_when_received", when=FileReceived, then=_received)
 REASSIGN_CONTRACTS_WHEN_CONTACT_CHANGED = Reaction(
     name="reassign_contracts_when_contact_changed", when=ContactChanged, then=_answered_for

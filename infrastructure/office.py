@@ -31,6 +31,7 @@ from infrastructure.event_store import new_id
 from infrastructure.exports.lists import ExportedLists
 from infrastructure.object_store import ObjectStore
 from infrastructure.papers.invoice_papers import InvoicePapers
+from infrastructure.papers.kept import Papers
 from infrastructure.papers.seller import seller_of
 from infrastructure.registers.looked_up import Registers
 from infrastructure.sniff import Sniffer
@@ -52,6 +53,7 @@ class Office:
     contracts: Contracts
     payments: Payments
     invoices: Invoices
+    papers: Papers
     invoice_papers: InvoicePapers
     document_types: DocumentTypes
     documents: Documents
@@ -70,6 +72,7 @@ def office_of(core: Core) -> Office:
     settings, pool, execute, store, claims = core.settings, core.pool, core.execute, core.store, core.claims
     parties = Parties(store, core.callers, claims, clock)
     objects = ObjectStore(settings, s3.objects(settings.data_dir, settings.s3_bucket))
+    papers = Papers(pool, objects)
     limits = {
         content.ATTACHMENT: settings.attachment_limit,
         content.DOCUMENT: settings.document_limit,
@@ -93,7 +96,8 @@ def office_of(core: Core) -> Office:
         contracts=Contracts(execute, store, core.callers, claims, parties, new_id),
         payments=Payments(execute, new_id),
         invoices=Invoices(execute, store, claims, numbers, seller_of(settings), new_id),
-        invoice_papers=InvoicePapers(pool, core.log, objects),
+        papers=papers,
+        invoice_papers=InvoicePapers(core.log, papers),
         document_types=DocumentTypes(execute, new_id),
         documents=Documents(execute, store, parties, files),
         resources=Resources(execute, store, parties, new_id),

@@ -83,6 +83,12 @@ async def invoice_render(system: System, taken: Taken) -> None:
     await system.invoice_papers.make(UUID(about["contract_id"]), UUID(about["invoice_id"]))
 
 
+async def credit_note_render(system: System, taken: Taken) -> None:
+    """`about`: contract_id, credit_note_id. The credit note as PDF; made again it is the same."""
+    about = taken.about
+    await system.invoice_papers.make(UUID(about["contract_id"]), UUID(about["credit_note_id"]))
+
+
 async def user_forget(system: System, taken: Taken) -> None:
     """`about`: user_id, position. He was erased there: his files and the exports that have him go."""
     await forget_user(system, UUID(taken.about["user_id"]), taken.about["position"])

@@ -1,4 +1,4 @@
-"""GET of invoices, and of their PDFs."""
+"""GET of invoices, and of their PDFs and those of their credit notes."""
 
 from datetime import datetime
 from typing import Protocol
@@ -6,6 +6,7 @@ from uuid import UUID
 
 import msgspec
 from litestar import Router, get
+from litestar.params import FromPath
 from msgspec import Struct
 
 from api.answers import Answer, Header, Page, json_answer, record
@@ -19,7 +20,7 @@ from api.queries.records import Asked, Clock, Found, IfNoneMatch, MinPosition, R
 from api.refs import Ref
 from application.access import Forbidden, require
 from infrastructure.audience import visible
-from infrastructure.papers.invoice_papers import Paper
+from infrastructure.papers.kept import Paper
 from projections.invoice import LISTING, Invoice
 
 INVOICE = "contract:invoice"
@@ -39,8 +40,9 @@ class Finder(Protocol):
 
 
 class Papers(Protocol):
-    async def find(self, invoice_id: UUID) -> Paper | None: ...
-    async def ask(self, contract_id: UUID, invoice_id: UUID, now: datetime) -> None: ...
+    async def find(self, paper_id: UUID) -> Paper | None: ...
+    async def ask_invoice(self, contract_id: UUID, invoice_id: UUID, now: datetime) -> None: ...
+    async def ask_credit_note(self, contract_id: UUID, credit_note_id: UUID, now: datetime) -> None: ...
 
 
 class Reads(Struct, frozen=True):
@@ -56,11 +58,16 @@ class Making(Struct, frozen=True, kw_only=True):
     state: str
 
 
-class _Number(Struct, frozen=True):
+class _Numbered(Struct, frozen=True):
+    id: UUID
     number: str
 
 
-_number = msgspec.json.Decoder(_Number)
+class _Issued(_Numbered, frozen=True):
+    credit_notes: tuple[_Numbered, ...] = ()
+
+
+_issued = msgspec.json.Decoder(_Issued)
 
 
 def routes(
@@ -108,20 +115,46 @@ def routes(
         """The invoice as PDF/A-3b, always the same bytes; 202 until it is made."""
         place, found = await one(request, ref, at_least)
         paper = await papers.find(place.invoice_id)
-        position = (b"x-projection-position", b"%d" % found.position)
         if paper is None:
-            await papers.ask(place.contract_id, place.invoice_id, clock())
-            return json_answer(Making(state="making"), status=202, headers=[(b"retry-after", b"1"), position])
-        tag = f'"{paper.sha256}"'
-        headers: list[Header] = [(b"etag", tag.encode()), (b"cache-control", b"private, no-cache"), position]
-        if if_none_match is not None and holds(if_none_match, tag):
-            return Answer(304, b"", headers)
-        name = f"{_number.decode(found.view).number}.pdf"
-        headers += [
-            (b"content-type", b"application/pdf"),
-            (b"content-length", b"%d" % paper.size),
-            (b"content-disposition", disposition(name).encode()),
-        ]
-        return Download(contents, place.invoice_id, headers)
+            await papers.ask_invoice(place.contract_id, place.invoice_id, clock())
+        return _paper(contents, _issued.decode(found.view), paper, found.position, if_none_match)
 
-    return Router("/invoices", route_handlers=[invoices, invoice, invoice_pdf])
+    @get("/{ref:str}/credit-notes/{note:str}/pdf", media_type="*/*", responses=problems(Forbidden))
+    async def credit_note_pdf(
+        request: Asked,
+        ref: Ref,
+        note: FromPath[str],
+        at_least: MinPosition = None,
+        if_none_match: IfNoneMatch = None,
+    ) -> Answer[bytes]:
+        """A credit note of that invoice, by its id or its number, as PDF/A-3b; 202 until it is made."""
+        place, found = await one(request, ref, at_least)
+        notes = _issued.decode(found.view).credit_notes
+        named = next((each for each in notes if note in (str(each.id), each.number)), None)
+        if named is None:
+            raise NotFound
+        paper = await papers.find(named.id)
+        if paper is None:
+            await papers.ask_credit_note(place.contract_id, named.id, clock())
+        return _paper(contents, named, paper, found.position, if_none_match)
+
+    return Router("/invoices", route_handlers=[invoices, invoice, invoice_pdf, credit_note_pdf])
+
+
+def _paper(
+    contents: Contents, named: _Numbered, paper: Paper | None, position: int, if_none_match: str | None
+) -> Answer[bytes]:
+    """The PDF, or that it is being made."""
+    known = (b"x-projection-position", b"%d" % position)
+    if paper is None:
+        return json_answer(Making(state="making"), status=202, headers=[(b"retry-after", b"1"), known])
+    tag = f'"{paper.sha256}"'
+    headers: list[Header] = [(b"etag", tag.encode()), (b"cache-control", b"private, no-cache"), known]
+    if if_none_match is not None and holds(if_none_match, tag):
+        return Answer(304, b"", headers)
+    headers += [
+        (b"content-type", b"application/pdf"),
+        (b"content-length", b"%d" % paper.size),
+        (b"content-disposition", disposition(f"{named.number}.pdf").encode()),
+    ]
+    return Download(contents, named.id, headers)

@@ -31,7 +31,7 @@ grant usage on schema audit to {role};
 grant select, insert, update on all tables in schema audit to {role};
 grant create, usage on schema lookup to {role};
 grant select, insert, update on lookup.registers to {role};
-grant insert, update on invoice_papers to {role};
+grant insert, update on papers to {role};
 grant insert, update, delete on import_progress, import_failed_rows to {role};
 """
 

@@ -9,10 +9,11 @@ import pytest
 
 from infrastructure.bootstrap import clock
 from infrastructure.operations import Taken
+from infrastructure.papers.invoice_papers import content
 from tests import office as offices
 from tests import servers
 from tests.money import code, credit, drafted, euros, invoice, key, signed
-from workers.operations import invoice_render
+from workers.operations import credit_note_render, invoice_render
 
 pytestmark = pytest.mark.anyio
 
@@ -346,6 +347,62 @@ async def test_a_pdf_belongs_to_its_invoice_and_is_not_swept_away(office):
     await office.system.invoice_papers.make(*ids)
     await office.system.file_upkeep.sweep(clock() + timedelta(hours=36))
     assert (await office.admin.get(f"/invoices/{issued['id']}/pdf")).status_code == 200
+
+
+async def test_a_credit_note_has_a_pdf_of_its_own(office):
+    organisation = await office.organisation(full_name="Brumes SA")
+    contract = await signed(office, organisation=organisation)
+    issued = (await invoice(office.admin, contract, euros("600.00"))).json()
+    note = (await credit(office.admin, issued["id"], amount=euros("100.00"), reason="Damaged.")).json()
+    path = f"/invoices/{issued['number']}/credit-notes/{note['number']}/pdf"
+    assert (await office.admin.get(path)).status_code == 202
+    (about,) = office.owner.execute(
+        "select about from operations where kind = 'credit_note.render' and about ->> 'credit_note_id' = %s",
+        (note["id"],),
+    ).fetchone()
+    taken = Taken(id=uuid4(), kind="credit_note.render", about=about, attempt=1)
+    await credit_note_render(office.system, taken)
+    made = await office.admin.get(path)
+    assert (made.status_code, made.content[:8]) == (200, b"%PDF-1.7")
+    assert made.headers["content-disposition"].startswith(f'attachment; filename="{note["number"]}.pdf"')
+    await credit_note_render(office.system, taken)
+    by_id = f"/invoices/{issued['id']}/credit-notes/{note['id']}/pdf"
+    assert (await office.admin.get(by_id)).content == made.content
+
+
+async def test_a_credit_note_is_found_below_its_own_invoice_by_who_may_see_that(office):
+    contract = await signed(office)
+    issued, other = [(await invoice(office.admin, contract, euros("1.00"))).json() for _ in range(2)]
+    note = (await credit(office.admin, issued["id"])).json()
+    viewer, nobody = await office.user("contract:view"), await office.user()
+    path = f"/invoices/{issued['id']}/credit-notes/{note['id']}/pdf"
+    assert code(await viewer.client.get(path)) == (403, "forbidden")
+    assert (await nobody.client.get(path)).status_code == 404
+    for ref in (note["id"], note["number"], issued["id"], "x"):
+        wrong = f"/invoices/{other['id']}/credit-notes/{ref}/pdf"
+        assert (await office.admin.get(wrong)).status_code == 404, ref
+
+
+async def test_what_stands_on_a_credit_note_is_what_the_log_says(office):
+    organisation = await office.organisation(full_name="Before")
+    contract = await signed(office, organisation=organisation)
+    issued = (await invoice(office.admin, contract, euros("600.00"))).json()
+    await office.admin.patch(organisation, json={"full_name": "After"})
+    note = (await credit(office.admin, issued["id"], reason="Damaged.")).json()
+    past = await office.system.recorded(UUID(contract.rpartition("/")[2]))
+    template, stands = content(past, UUID(note["id"]))
+    assert (template, stands["number"], stands["invoice_number"]) == (
+        "credit_note",
+        note["number"],
+        issued["number"],
+    )
+    assert (stands["buyer"]["name"], stands["reason"], stands["amount"]) == (
+        "Before",
+        "Damaged.",
+        euros("600.00"),
+    )
+    with pytest.raises(LookupError):
+        content(past, uuid4())
 
 
 # --- the seller -------------------------------------------------------------------------------------------------
