@@ -127,6 +127,7 @@ class ApiClients:
             AddApiKey(now=self._clock(), key_id=made.key_id, overlap_hours=overlap_hours),
             context,
             EDIT,
+            makes=True,
             secrets=Secrets(api_key_hash=(made.key_id, made.hash)),
             extra={"key_id": made.key_id},
             once={"api_key": made.key},

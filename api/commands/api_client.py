@@ -120,11 +120,7 @@ def routes(clients: ApiClients) -> Router:
         asked = context(request, data, if_match, idempotency_key, dry_run=dry_run)
         return answered(await clients.change(id_of(ref), changes, _covered(request), asked))
 
-    @post(
-        "/{ref:str}/keys",
-        status_code=200,
-        responses=problems(ApiClientUnknown, TooManyKeys, StepUpRequired),
-    )
+    @post("/{ref:str}/keys", responses=problems(ApiClientUnknown, TooManyKeys, StepUpRequired))
     async def add_api_key(
         request: Asked,
         ref: Ref,

@@ -113,7 +113,7 @@ def register(user: User, command: RegisterUser) -> tuple[UserEvent, ...]:
     if not isinstance(user, Nothing):
         raise EmailTaken("This account exists.")
     if command.by_role is not None:
-        outrank(command.by_role, command.role)
+        confer(command.by_role, command.role)
     fields = msgspec.structs.asdict(command)
     fields.pop("by_role")
     return (UserRegistered(**fields),)
@@ -128,8 +128,8 @@ def change(user: Someone, command: ChangeUser) -> tuple[UserEvent, ...]:
 
 
 def change_role(user: Someone, command: ChangeRole) -> tuple[UserEvent, ...]:
-    outrank(command.by_role, user.role)
-    outrank(command.by_role, command.role)
+    for role in (user.role, command.role):
+        confer(command.by_role, role)
     if user.role == command.role:
         return ()
     return (UserRoleChanged(role=command.role, active=isinstance(user, Active)),)
@@ -177,6 +177,12 @@ def outrank(by_role: str, role: str, *, strictly: bool = False) -> None:
         return
     if his == RANK["admin"] or (strictly and his >= mine):
         raise AboveYou("This account ranks above what you may touch.")
+
+
+def confer(by_role: str, role: str) -> None:
+    """Nobody gives or takes a role above his own, whatever right he was granted (seed rules, 7.3). Raises AboveYou."""
+    if RANK[role] > RANK.get(by_role, 0):
+        raise AboveYou("This role ranks above your own.")
 
 
 def evolve(user: User, event: UserEvent) -> User:

@@ -34,7 +34,7 @@ class StaffNumberTaken(DomainError):
 
 
 class AboveYou(DomainError):
-    """A moderator acts on users and moderators, never on an administrator, and makes nobody one."""
+    """A moderator touches no administrator, and nobody gives or takes a role above his own."""
 
     code: ClassVar[str] = "user.above_you"
     kind: ClassVar[Kind] = Kind.FORBIDDEN

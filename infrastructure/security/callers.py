@@ -1,8 +1,10 @@
 """Who a session belongs to and what he may do now: one coalesced statement of index probes, remembered for commands."""
 
+import time
 from collections import OrderedDict
 from datetime import datetime, timedelta
 from functools import lru_cache, partial
+from math import inf
 from typing import Any
 from uuid import UUID
 
@@ -14,7 +16,7 @@ from application.access import Caller, Right, SessionEnded
 from domain.api_client.guards import ROLE as CLIENT
 from domain.shared import Actor
 from infrastructure.postgres import GroupRead
-from infrastructure.security.refresh import IDLE, RESTED
+from infrastructure.security.refresh import IDLE, RESTED, RESTS_IN
 
 REMEMBERED = 20_000
 """Sessions whose caller is kept for commands."""
@@ -29,7 +31,7 @@ RIGHTS = """(select json_agg(json_build_array(g.grant_id, g.scope_type, g.scope_
 
 _READ = f"""
 select s.session_id, s.user_id, s.access_version, s.proved_at, p.role, p.department_id, p.must_change_password,
-  {RIGHTS}
+  {RIGHTS}, {RESTS_IN}
 from sessions s join principals p on p.user_id = s.user_id
 where s.session_id = any(%(sessions)s) and not s.ended and s.expires_at > clock_timestamp() and p.state = 'active'
   and not {RESTED}
@@ -52,26 +54,34 @@ class _Held(Struct, frozen=True, array_like=True):
 _held: msgspec.json.Decoder[list[_Held]] = msgspec.json.Decoder(list[_Held])
 
 
+class Seated(Struct, frozen=True):
+    """A caller, and the moment (monotonic seconds) from which on his session has rested too long, unless renewed."""
+
+    caller: Caller
+    rests_at: float
+
+
 class SessionCallers:
     """Implements application.ports.Callers. Its `run` must be at work."""
 
     def __init__(self, url: str, *, idle: timedelta = IDLE) -> None:
         self._read = GroupRead(url, partial(read_callers, idle=idle), name="chancery callers")
-        self._remembered: OrderedDict[UUID, Caller] = OrderedDict()
+        self._remembered: OrderedDict[UUID, Seated] = OrderedDict()
 
     async def of_session(self, session_id: UUID, user_id: UUID, *, fresh: bool) -> Caller:
         """The user as the guards know him now, or, unless `fresh`, as this process knew him last.
 
-        What is remembered serves commands alone: append judges `access_version` again. Raises SessionEnded when the
-        session is over or not his, or he may not act any more.
+        What is remembered serves commands alone: append judges `access_version` again, but not how long the session
+        has rested, so that is remembered, too. Raises SessionEnded when the session is over or not his, or he may not
+        act any more.
         """
-        caller = None if fresh else self._remembered.get(session_id)
-        if caller is None:
-            caller = await self._read(session_id)
-            self._keep(session_id, caller)
-        if caller is None or caller.actor.id != user_id:
+        seated = None if fresh else self._remembered.get(session_id)
+        if seated is None or seated.rests_at <= time.monotonic():
+            seated = await self._read(session_id)
+            self._keep(session_id, seated)
+        if seated is None or seated.caller.actor.id != user_id:
             raise SessionEnded("This session is over. Sign in again.")
-        return caller
+        return seated.caller
 
     async def caller(self, caller: Caller) -> Caller:
         """The same caller, read again now; one without a session (the system itself) as he is. Raises SessionEnded."""
@@ -83,11 +93,11 @@ class SessionCallers:
         """Answers for ever."""
         await self._read.run()
 
-    def _keep(self, session_id: UUID, caller: Caller | None) -> None:
-        if caller is None:
+    def _keep(self, session_id: UUID, seated: Seated | None) -> None:
+        if seated is None:
             self._remembered.pop(session_id, None)
             return
-        self._remembered[session_id] = caller
+        self._remembered[session_id] = seated
         self._remembered.move_to_end(session_id)
         if len(self._remembered) > REMEMBERED:
             self._remembered.popitem(last=False)
@@ -95,11 +105,15 @@ class SessionCallers:
 
 async def read_callers(
     connection: AsyncConnection[Any], sessions: list[UUID], *, idle: timedelta = IDLE
-) -> dict[UUID, Caller]:
+) -> dict[UUID, Seated]:
     """The callers of those sessions that are live and whose user is active."""
     cursor = connection.cursor(binary=True)
     await cursor.execute(_READ.encode(), {"sessions": sessions, "idle": idle}, prepare=True)
-    return {row[0]: _caller(*row) for row in await cursor.fetchall()}
+    now = time.monotonic()
+    return {
+        row[0]: Seated(_caller(*row[:-1]), inf if row[-1] is None else now + row[-1])
+        for row in await cursor.fetchall()
+    }
 
 
 def _caller(

@@ -34,6 +34,10 @@ RESTED = """exists (select from refreshes r where r.session_id = s.session_id
     and (r.generation = 0 or r.rotated_at + coalesce(r.idle, %(idle)s) <= clock_timestamp()))"""
 """Whether the session `s` is over though no event says so yet: unused for too long, or a token of it came back."""
 
+RESTS_IN = """(select extract(epoch from r.rotated_at + coalesce(r.idle, %(idle)s) - clock_timestamp())::float8
+    from refreshes r where r.session_id = s.session_id)"""
+"""Seconds until the session `s` has rested too long, should nobody renew it; null: it never does."""
+
 # The row lock makes parallel rotations queue here, and each sees what the one before it left. Generation 0: a token was
 # used twice, and from this statement on none of the session is good, whenever the session itself is closed.
 _ROTATE = """

@@ -64,8 +64,27 @@ async def test_opening_accounts_takes_the_right_to(office):
 
 
 async def test_somebody_with_the_right_alone_makes_no_administrator(office):
-    clerk = await office.user("user:create")
-    assert code(await clerk.client.post("/users", json=person(role="admin"))) == (403, "user.above_you")
+    clerk = await office.user("user:create", "user:role")
+    anna = await office.user()
+    async with office.nothing_stored():
+        for role in ("moderator", "admin"):
+            made = await clerk.client.post("/users", json=person(role=role))
+            raised = [
+                await clerk.client.post(f"/users/{each}/role", json={"role": role})
+                for each in (anna.id, clerk.id)
+            ]
+            assert {code(answer) for answer in (made, *raised)} == {(403, "user.above_you")}
+    assert (await clerk.client.post("/users", json=person(role="user"))).status_code == 201
+
+
+async def test_whoever_was_demoted_just_now_acts_with_his_old_rank_no_more(office):
+    """Whatever memory has of him: his sessions ended with his role."""
+    chief, anna = await office.user("user:role", role="moderator"), await office.user()
+    assert (await chief.client.patch("/me", json={"first_name": "Chief"})).status_code == 200
+    (await office.admin.post(f"/users/{chief.id}/role", json={"role": "user"})).raise_for_status()
+    async with office.nothing_stored():
+        refused = await chief.client.post(f"/users/{anna.id}/role", json={"role": "moderator"})
+    assert refused.status_code == 401
 
 
 async def test_a_profile_is_changed_by_oneself(office):

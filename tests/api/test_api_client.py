@@ -50,7 +50,7 @@ async def asked(office, made, path=READ, **headers):
 async def changed(office, made, body, verb=""):
     call = office.admin.post if verb else office.admin.patch
     answer = await call(f"/api-clients/{made['id']}{verb}", json=body)
-    assert answer.status_code == 200, answer.text
+    assert answer.status_code == (201 if verb == "/keys" else 200), answer.text
     return answer.json()
 
 
@@ -595,6 +595,8 @@ async def test_a_new_key_is_shown_once(office):
     url = f"/api-clients/{made['id']}/keys"
     first = await office.admin.post(url, json={"overlap_hours": 1}, headers=key)
     again = await office.admin.post(url, json={"overlap_hours": 1}, headers=key)
+    assert (first.status_code, again.status_code) == (201, 201)
+    assert set(first.json()) == {"id", "version", "position", "key_id", "api_key"}
     assert again.json() == first.json() | {"api_key": None, "shown_once": True}
 
 

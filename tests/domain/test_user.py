@@ -64,9 +64,22 @@ def test_an_account_is_opened_once():
     given(USER, ANNA).when(RegisterUser(email="x@example.org", role="user")).then_refused(EmailTaken)
 
 
-def test_nobody_makes_a_colleague_above_himself():
-    asked = RegisterUser(email="x@example.org", role="admin", by_role="moderator")
+@pytest.mark.parametrize(
+    ("role", "by_role"),
+    [("admin", "moderator"), ("admin", "user"), ("moderator", "user"), ("moderator", "client")],
+)
+def test_nobody_makes_a_colleague_above_himself(role, by_role):
+    asked = RegisterUser(email="x@example.org", role=role, by_role=by_role)
     given(USER).when(asked).then_refused(AboveYou)
+    given(USER, ANNA).when(ChangeRole(role=role, by_role=by_role)).then_refused(AboveYou)
+
+
+def test_nobody_takes_a_role_above_his_own_away():
+    chief = UserRoleChanged(role="moderator", active=True)
+    given(USER, ANNA, chief).when(ChangeRole(role="user", by_role="user")).then_refused(AboveYou)
+    given(USER, ANNA, chief).when(ChangeRole(role="user", by_role="moderator")).then(
+        UserRoleChanged(role="user", active=True)
+    )
 
 
 @pytest.mark.parametrize(

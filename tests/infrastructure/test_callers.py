@@ -1,7 +1,9 @@
 """Callers: a query asks anew who is calling, a command goes by memory, and both learn when the session is over."""
 
 import asyncio
+import time
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from uuid import uuid4
 
 import psycopg
@@ -103,6 +105,24 @@ async def test_an_ended_session_is_nobodys(store, callers):
     await people.append(store, user, UserSignedOut(), expected=1)
     with pytest.raises(SessionEnded):
         await callers.of_session(other, user, fresh=True)
+
+
+async def test_memory_does_not_keep_a_session_that_rests_too_long(store, callers, owner_dsn, monkeypatch):
+    user = await people.registered(store)
+    session = await people.signed_in(store, user, secret=bytes(32))
+    known = await callers.of_session(session, user, fresh=False)
+    later = SimpleNamespace(monotonic=lambda: time.monotonic() + timedelta(days=7, seconds=1).total_seconds())
+    monkeypatch.setattr(module, "time", later)
+    renewed = await callers.of_session(session, user, fresh=False)
+    assert renewed is not known, "asked anew; it was renewed meanwhile, as far as the database knows"
+    with psycopg.connect(owner_dsn, autocommit=True) as connection:
+        connection.execute("update refreshes set rotated_at = rotated_at - interval '7 days'")
+    monkeypatch.setattr(module, "time", time)
+    assert await callers.of_session(session, user, fresh=False) is renewed, "as long as it may rest"
+    later = SimpleNamespace(monotonic=lambda: time.monotonic() + timedelta(days=15).total_seconds())
+    monkeypatch.setattr(module, "time", later)
+    with pytest.raises(SessionEnded):
+        await callers.of_session(session, user, fresh=False)
 
 
 async def test_an_expired_session_an_unknown_one_and_another_users_are_nobodys(store, callers):
