@@ -28,14 +28,15 @@ from infrastructure.audit.export import (
     HttpSource,
     NothingToExport,
     Source,
-    checkpoint_of,
     export_lines,
 )
+from infrastructure.audit.form import LONGEST_LINE, checkpoint_of
 from infrastructure.audit.keys import Succession, succeed
 from infrastructure.audit.live import verify_database
 from infrastructure.audit.proof import NotProved, check, prove
+from infrastructure.audit.report import Report, Verdict
 from infrastructure.audit.signed_note import Forged, Note, Untrusted, Verifier, parse_note, parse_vkey
-from infrastructure.audit.verify import LONGEST_LINE, Examiner, Report, Verdict
+from infrastructure.audit.verify import Examiner
 from infrastructure.bootstrap import running
 from infrastructure.postgres import TIMEOUTS, connect
 from infrastructure.settings import Settings

@@ -7,7 +7,7 @@ import rich_click as click
 from click import get_current_context
 
 from cli.options import pass_settings
-from infrastructure.audit.verify import Verdict
+from infrastructure.audit.report import Verdict
 from infrastructure.papers.ledger_check import Report, verify
 from infrastructure.settings import Settings
 

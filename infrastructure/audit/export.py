@@ -9,43 +9,24 @@ import msgspec
 from msgspec import Struct
 from psycopg import AsyncConnection
 
+from infrastructure.audit.form import (
+    FORMAT,
+    Block,
+    Continued,
+    Header,
+    Line,
+    Trailer,
+    checkpoint_of,
+    encode,
+    written,
+)
 from infrastructure.audit.keys import published_keys
-from infrastructure.audit.signed_note import parse_note
+from infrastructure.audit.selection import Selection
 from projections import audit_log, audit_tree
 from projections.leaf import leaf, unbundle
 from projections.merkle import HASH
-from projections.proofs import Checkpoint, parse_checkpoint
+from projections.proofs import Checkpoint
 from projections.tiles import WIDTH, Edge, TileAt, tile_path
-
-FORMAT = "chancery-audit-export@v1"
-
-
-class Header(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    format: str
-    origin: str
-    size: int
-
-
-class Line(Struct, frozen=True, forbid_unknown_fields=True):
-    """An entry: its index from 0, the leaf, and the hash that stands for it in the tree."""
-
-    i: int
-    leaf: bytes
-    hash: bytes
-
-
-class Block(Struct, frozen=True, forbid_unknown_fields=True):
-    """The hash over the entries since the last block; it narrows down what was changed together with its hash."""
-
-    block: int
-    hash: bytes
-
-
-class Trailer(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The signed note over all that came before, and the keys the log publishes."""
-
-    checkpoint: str
-    keys: tuple[str, ...]
 
 
 class NothingToExport(Exception):
@@ -124,22 +105,38 @@ class HttpSource:
         return answer.raise_for_status().content
 
 
-def checkpoint_of(note: str) -> Checkpoint:
-    """What a note says, whoever signed it. Raises Malformed."""
-    return parse_checkpoint(parse_note(note).text)
+class Order(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What an export is made of, settled when it begins, so that one which was interrupted goes on with the same."""
+
+    checkpoint: str
+    keys: tuple[str, ...]
+    selection: Selection | None = None
+    continues: Continued | None = None
+
+    @property
+    def head(self) -> Checkpoint:
+        return checkpoint_of(self.checkpoint)
 
 
-async def export_lines(source: Source) -> AsyncIterator[bytes]:
-    """The export, some lines at a time, up to the newest checkpoint. Raises NothingToExport, Malformed."""
-    note = await source.checkpoint()
-    checkpoint = checkpoint_of(note)
-    size = checkpoint.size
-    encode = msgspec.json.Encoder().encode
-    yield encode(Header(format=FORMAT, origin=checkpoint.origin, size=size)) + b"\n"
+async def order(source: Source) -> Order:
+    """The whole log as it is signed now. Raises NothingToExport."""
+    return Order(checkpoint=await source.checkpoint(), keys=await source.keys())
+
+
+async def export_lines(source: Source, settled: Order | None = None, done: int = 0) -> AsyncIterator[bytes]:
+    """The export of a whole log, some lines at a time. Raises NothingToExport, Malformed.
+
+    It goes on after `done` blocks; 0 is the beginning.
+    """
+    settled = settled or await order(source)
+    size = settled.head.size
+    if done == 0:
+        yield written(Header(format=FORMAT, origin=settled.head.origin, size=size))
     above = b""
-    for number in range(-(-size // WIDTH)):
-        if number % WIDTH == 0 and size // WIDTH > number:
-            above = await source.tile(TileAt(1, number // WIDTH), min(WIDTH, size // WIDTH - number))
+    for number in range(done, -(-size // WIDTH)):
+        if (number % WIDTH == 0 or not above) and size // WIDTH > number:
+            first = number - number % WIDTH
+            above = await source.tile(TileAt(1, number // WIDTH), min(WIDTH, size // WIDTH - first))
         width = min(WIDTH, size - number * WIDTH)
         row = await source.tile(TileAt(0, number), width)
         lines = [
@@ -150,4 +147,4 @@ async def export_lines(source: Source) -> AsyncIterator[bytes]:
         whole = above[at : at + HASH] if width == WIDTH else Edge().grown([row])[0].root()
         lines.append(encode(Block(number, whole)))
         yield b"\n".join(lines) + b"\n"
-    yield encode(Trailer(checkpoint=note, keys=await source.keys())) + b"\n"
+    yield written(Trailer(checkpoint=settled.checkpoint, keys=settled.keys))

@@ -6,8 +6,9 @@ from typing import Any
 from psycopg import AsyncConnection
 
 from infrastructure.audit.export import DatabaseSource, NothingToExport, export_lines
+from infrastructure.audit.report import Finding, Report, Verdict
 from infrastructure.audit.signed_note import Note, Verifier
-from infrastructure.audit.verify import Examiner, Finding, Report, Verdict
+from infrastructure.audit.verify import Examiner
 from projections.audit_log import stored_events
 from projections.audit_tree import read_tiles, span_hashes, tree_size
 from projections.leaf import leaf
@@ -95,7 +96,9 @@ async def wrong_tiles(connection: AsyncConnection[Any], size: int) -> AsyncItera
 
 
 async def _wrong_checkpoints(connection: AsyncConnection[Any], size: int) -> AsyncIterator[int]:
-    query = "select size, root from audit.checkpoints order by size desc limit %s"
+    query = (
+        "select size, root from audit.checkpoints where epoch = current_epoch() order by size desc limit %s"
+    )
     for signed, root in await (await connection.execute(query, (RECENT,))).fetchall():
         if signed > size or await span_hashes(connection, [Span(0, signed)]) != [bytes(root)]:
             yield signed

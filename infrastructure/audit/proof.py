@@ -5,7 +5,8 @@ from typing import NamedTuple
 
 import msgspec
 
-from infrastructure.audit.export import Line, NothingToExport, Trailer, checkpoint_of
+from infrastructure.audit.export import NothingToExport
+from infrastructure.audit.form import Line, Trailer, checkpoint_of
 from infrastructure.audit.signed_note import Verifier, open_note, parse_note
 from projections.merkle import inclusion_spans, leaf_hash
 from projections.proofs import Checkpoint, Proof, parse_checkpoint, parse_proof

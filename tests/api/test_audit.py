@@ -10,8 +10,9 @@ import pytest
 
 from infrastructure.audit.export import HttpSource, export_lines
 from infrastructure.audit.proof import check
+from infrastructure.audit.report import Verdict
 from infrastructure.audit.signed_note import parse_vkey
-from infrastructure.audit.verify import Examiner, Verdict
+from infrastructure.audit.verify import Examiner
 from infrastructure.personal_data import Wrapping
 from projections.leaf import unbundle
 from projections.merkle import verify_consistency

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from infrastructure.audit.export import DatabaseSource, NothingToExport, export_lines
 from infrastructure.audit.keys import published_keys
 from infrastructure.audit.live import verify_database, wrong_tiles
+from infrastructure.audit.report import MOST_FINDINGS, Report, Verdict
 from infrastructure.audit.signed_note import Note, Signer, Verifier, parse_note, parse_vkey, sign
-from infrastructure.audit.verify import MOST_FINDINGS, Examiner, Report, Verdict
+from infrastructure.audit.verify import Examiner
 from infrastructure.personal_data import Wrapping
 from infrastructure.postgres import connect
 from infrastructure.role import Connection
