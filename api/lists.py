@@ -1,6 +1,6 @@
 """Lists over HTTP: the parameters each takes, the records a caller may view, and a page as the answer."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Annotated, Any
 
 from litestar import Request
@@ -114,3 +114,18 @@ class Lists:
             next_page_token=found.next_page_token,
             total=found.total,
         )
+
+    async def counts(
+        self, asked: Sequence[lists.Asked], *, at_least: str | None = None
+    ) -> tuple[int, tuple[int, ...]]:
+        """The position that all of them are true at, at least, and how many records each has.
+
+        Raises ConditionMalformed, ListRefused, and what `reached` raises.
+        """
+        names = {each.listing.name for each in asked}
+        if (position := min_position(at_least)) is not None:
+            for name in names:
+                await self._reached(name, position)
+        known = min(map(self._known, names))
+        async with self._pool.connection() as connection:
+            return known, await lists.counts(connection, asked)

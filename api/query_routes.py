@@ -1,6 +1,7 @@
 """Everything that can be looked up, by noun."""
 
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from litestar import Router
 
@@ -10,6 +11,7 @@ from api.queries import api_client as api_client_queries
 from api.queries import audit as audit_queries
 from api.queries import contact as contact_queries
 from api.queries import contract as contract_queries
+from api.queries import dashboard as dashboard_queries
 from api.queries import department as department_queries
 from api.queries import document as document_queries
 from api.queries import event as event_queries
@@ -23,6 +25,7 @@ from api.queries import legal_hold as legal_hold_queries
 from api.queries import letter as letter_queries
 from api.queries import lookup as lookup_queries
 from api.queries import message as message_queries
+from api.queries import notice as notice_queries
 from api.queries import organisation as organisation_queries
 from api.queries import payment as payment_queries
 from api.queries import permission as permission_queries
@@ -36,11 +39,13 @@ from api.queries.past import Past
 from api.queries.records import Records, Sight
 from api.refs import Refs
 from api.streams import Streams
+from infrastructure.audience import audience_of
 from infrastructure.bootstrap import System, clock
 from infrastructure.personal_export import MODELS, PersonalExport
 from projections.api_client import API_CLIENTS
 from projections.contact import CONTACTS
 from projections.contract import CONTRACTS
+from projections.contract import LISTING as contract_list  # noqa: N811 - one of many of that name
 from projections.department import DEPARTMENTS
 from projections.document import DOCUMENTS
 from projections.export import EXPORTS
@@ -49,7 +54,10 @@ from projections.imports import IMPORTS
 from projections.invoice import INVOICES
 from projections.legal_hold import LEGAL_HOLDS
 from projections.letter import LETTERS
+from projections.letter import listing as letter_list
+from projections.lists import Listing
 from projections.message import MESSAGES
+from projections.notice import NOTICES
 from projections.organisation import ORGANISATIONS
 from projections.payment import PAYMENTS
 from projections.projection import Fold
@@ -72,6 +80,7 @@ def queries(system: System, pages: Lists, refs: Refs, streams: Streams) -> list[
             _records(system, CONTRACTS, contract_queries.ContractSight(clock)), pages, refs, clock
         ),
         *_money(system, pages, refs),
+        dashboard_queries.routes(pages, _counted(system), ZoneInfo(system.settings.time_zone), clock),
         *document_queries.routes(
             _records(system, DOCUMENTS, document_queries.DocumentSight(clock)),
             document_queries.Reads(
@@ -140,6 +149,7 @@ def queries(system: System, pages: Lists, refs: Refs, streams: Streams) -> list[
             clock,
         ),
         lookup_queries.routes(system.registers.lookups, system, clock),
+        notice_queries.routes(_records(system, NOTICES, notice_queries.NoticeSight()), pages),
         legal_hold_queries.routes(
             _records(system, LEGAL_HOLDS, legal_hold_queries.LegalHoldSight(clock)), pages, clock
         ),
@@ -193,6 +203,12 @@ def _money(system: System, pages: Lists, refs: Refs) -> list[Router]:
             clock,
         ),
     ]
+
+
+def _counted(system: System) -> dict[str, Listing]:
+    """The lists that dashboards count, as their routes have them."""
+    found = (contract_list, letter_list(system.settings.time_zone))
+    return {audience_of(each).path: each for each in found}
 
 
 def _records(system: System, fold: Fold[Any], sight: Sight) -> Records:

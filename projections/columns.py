@@ -165,8 +165,8 @@ def _grams(folded: str) -> list[str]:
     return sorted({folded[at : at + 3] for at in range(len(folded) - 2)})
 
 
-def ddl(schema: str, name: str, columns: Mapping[str, Column]) -> str:
-    """The statements that make the read model's table and its indexes.
+def ddl(schema: str, name: str, columns: Mapping[str, Column], more: Sequence[str] = ()) -> str:
+    """The statements that make the read model's table and its indexes. `more`: indexes besides those of its columns.
 
     Raises ValueError for a name that is no plain identifier or that every table has already.
     """
@@ -184,7 +184,7 @@ def ddl(schema: str, name: str, columns: Mapping[str, Column]) -> str:
     return "\n".join(
         [f"create table {table} (", ",\n".join([_FIXED, *lines]), ");"]
         + [f'alter table {table} alter column "{each}" {_SAMPLED};' for each in _arrays(columns)]
-        + [f"create index on {table} {index};" for index in _indexes(columns)]
+        + [f"create index on {table} {index};" for index in (*_indexes(columns), *more)]
     )
 
 

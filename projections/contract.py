@@ -22,6 +22,9 @@ from domain.contract.events import (
     ContractSigned,
     Credited,
     Invoiced,
+    OccasionAdded,
+    OccasionEvent,
+    OccasionWithdrawn,
     PaymentRecorded,
     PaymentReversed,
 )
@@ -44,7 +47,11 @@ class Amendment(Struct, frozen=True, kw_only=True, rename={"before": "from", "af
 
 
 class Contract(Struct, frozen=True, kw_only=True):
-    """One contract. `signed_version` is the version that was signed, `document_sha256` its fingerprint."""
+    """One contract. `signed_version` is the version that was signed, `document_sha256` its fingerprint.
+
+    `remaining`: of its amount, not yet paid. `balance`: what is owed on its invoices, so invoiced less paid.
+    `occasions`: those not withdrawn.
+    """
 
     id: UUID
     version: int
@@ -62,6 +69,7 @@ class Contract(Struct, frozen=True, kw_only=True):
     remaining: Money | None
     paid: Money | None
     invoiced: Money | None
+    balance: Money | None
     account_manager_id: UUID | None
     drafted_by: UUID | None
     signed_at: datetime | None = None
@@ -72,6 +80,7 @@ class Contract(Struct, frozen=True, kw_only=True):
     cancel_reason: str | None = None
     archived_at: datetime | None = None
     amendments: tuple[Amendment, ...] = ()
+    occasions: tuple[UUID, ...] = ()
 
     @property
     def archived(self) -> bool:
@@ -119,10 +128,14 @@ COLUMNS = {
     ),
     "paid": Column(type=ColumnType.AMOUNT, get=_amount_of("paid"), indexed=False),
     "invoiced": Column(type=ColumnType.AMOUNT, get=_amount_of("invoiced"), indexed=False),
+    "balance": Column(type=ColumnType.AMOUNT, get=_amount_of("balance"), indexed=False),
     "account_manager_id": Column(type=ColumnType.UUID, get=attrgetter("account_manager_id")),
     "due_on": Column(type=ColumnType.DATE, get=attrgetter("due_on")),
     "signed_at": Column(type=ColumnType.INSTANT, get=attrgetter("signed_at")),
     "signed_by": Column(type=ColumnType.UUID, get=attrgetter("signed_by"), indexed=False),
+    "occasions": Column(
+        type=ColumnType.INTEGER, get=lambda view: len(view.occasions), nullable=False, indexed=False
+    ),
 }
 
 
@@ -140,11 +153,14 @@ def fold(view: Contract | None, recorded: Recorded[ContractEvent]) -> Contract:
                 remaining=None,
                 paid=None,
                 invoiced=None,
+                balance=None,
                 **msgspec.structs.asdict(event),
             )
         )
     assert view is not None
     after = replace(view, **moved(recorded))
+    if isinstance(event, OccasionEvent):
+        return _arranged(after, event)
     match event:
         case ContractChanged():
             given = msgspec.structs.asdict(event)
@@ -175,7 +191,7 @@ def fold(view: Contract | None, recorded: Recorded[ContractEvent]) -> Contract:
             assert after.invoiced is not None
             issued = isinstance(event, Invoiced)
             invoiced = after.invoiced + event.amount if issued else after.invoiced - event.amount
-            return replace(after, invoiced=invoiced)
+            return _priced(replace(after, invoiced=invoiced))
         case _:
             assert_never(event)
 
@@ -183,11 +199,21 @@ def fold(view: Contract | None, recorded: Recorded[ContractEvent]) -> Contract:
 def _priced(view: Contract) -> Contract:
     """An agreement without an amount has no such figures, and before the signature nothing is paid or invoiced."""
     if view.amount is None:
-        return replace(view, remaining=None, paid=None, invoiced=None)
+        return replace(view, remaining=None, paid=None, invoiced=None, balance=None)
     nothing = nothing_in(view.amount.currency)
     paid, invoiced = (view.paid, view.invoiced) if view.signed_at else (nothing, nothing)
     assert paid is not None
-    return replace(view, paid=paid, invoiced=invoiced, remaining=view.amount - paid)
+    assert invoiced is not None
+    left, owed = view.amount - paid, invoiced - paid
+    return replace(view, paid=paid, invoiced=invoiced, remaining=left, balance=owed)
+
+
+def _arranged(view: Contract, event: OccasionEvent) -> Contract:
+    if isinstance(event, OccasionAdded):
+        return replace(view, occasions=(*view.occasions, event.occasion_id))
+    if isinstance(event, OccasionWithdrawn):
+        return replace(view, occasions=tuple(each for each in view.occasions if each != event.occasion_id))
+    return view
 
 
 def _amended(view: Contract, event: ContractAmended, recorded: Recorded[ContractEvent]) -> Contract:
@@ -202,7 +228,18 @@ def _amended(view: Contract, event: ContractAmended, recorded: Recorded[Contract
     return replace(view, amount=event.amount, amendments=(*view.amendments, amendment))
 
 
-CONTRACTS = Fold(name="contract", version=2, view=Contract, columns=COLUMNS, fold=fold)
+CONTRACTS = Fold(
+    name="contract",
+    version=3,
+    view=Contract,
+    columns=COLUMNS,
+    fold=fold,
+    # What dashboards count: read from the index alone, for everybody's contracts and for one's own.
+    indexes=(
+        "(status, remaining) where not archived",
+        "(account_manager_id, status, remaining) where not archived",
+    ),
+)
 
 _NAMES_OF_MANAGER = Column(
     type=ColumnType.TEXT_ARRAY, get=attrgetter("account_manager_id"), sortable=False, indexed=False

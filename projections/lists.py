@@ -110,6 +110,28 @@ async def page(
     )
 
 
+class Asked(Struct, frozen=True, kw_only=True):
+    """What is to be counted of a list: as its filter says, within what the caller may view."""
+
+    listing: Listing
+    filter: str
+    scope: Condition | None = None
+
+
+async def counts(connection: AsyncConnection[Any], asked: Sequence[Asked]) -> tuple[int, ...]:
+    """How many records each of them has, all from one snapshot: what the lists' own totals would be.
+
+    Raises ListRefused.
+    """
+    totals = [
+        statements(each.listing, ListQuery(filter=each.filter), scope=each.scope).total for each in asked
+    ]
+    together = sql.SQL(", ").join(sql.SQL("({})").format(total.sql) for total in totals)
+    parameters = tuple(chain.from_iterable(total.parameters for total in totals))
+    select = Condition(sql=sql.SQL("select {}").format(together), parameters=parameters)
+    return (await _read(connection, select))[0]
+
+
 async def shown(listing: Listing, views: Sequence[bytes], members: Sequence[str] | None) -> Sequence[bytes]:
     """The records of a list, out of what their rows hold; with these members alone, unless None."""
     if listing.complete is not None:

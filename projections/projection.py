@@ -105,19 +105,31 @@ _FIXED = {
 
 
 class Rows(Generic[V]):
-    """A read model's table, a row per record: made, and written many rows at once."""
+    """A read model's table, a row per record: made, and written many rows at once.
 
-    def __init__(self, *, name: str, version: int, view: type[V], columns: Mapping[str, Column]) -> None:
+    `indexes`: those that serve several columns together, as `create index on <table>` goes on.
+    """
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        version: int,
+        view: type[V],
+        columns: Mapping[str, Column],
+        indexes: Sequence[str] = (),
+    ) -> None:
         self.name = name
         self.version = version
         self.tables: tuple[str, ...] = (name,)
         self.view = view
         self.columns = columns
+        self.indexes = indexes
         self.decode: Callable[[bytes], V] = msgspec.json.Decoder(view).decode
         self._encode = msgspec.json.Encoder(order="deterministic").encode
 
     def ddl(self, schema: str) -> str:
-        return table.ddl(schema, self.name, self.columns)
+        return table.ddl(schema, self.name, self.columns, self.indexes)
 
     async def keep(self, cursor: AsyncCursor[Any], schema: str, views: Sequence[V]) -> None:
         """Write these records, new or known."""
@@ -190,8 +202,9 @@ class Fold(Rows[V]):
         key: Callable[[Recorded[E]], UUID] = stream_of,
         derived: frozenset[str] = frozenset(),
         copies: Copies[V] | None = None,
+        indexes: Sequence[str] = (),
     ) -> None:
-        super().__init__(name=name, version=version, view=view, columns=columns)
+        super().__init__(name=name, version=version, view=view, columns=columns, indexes=indexes)
         self.derived = derived
         self.copies = copies
         self._fold: Callable[[V | None, Recorded[Any]], V | None] = fold

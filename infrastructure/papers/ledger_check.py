@@ -113,12 +113,12 @@ def _told(figures: Sequence[Decimal]) -> str:
 def _of_contracts(books: Books) -> Iterator[Figures]:
     for contract_id, account in books.accounts.items():
         if account.amount is not None:
-            left = account.amount - account.paid
-            yield (contract_id,), (account.amount, account.paid, left, account.invoiced)
+            left, owed = account.amount - account.paid, account.invoiced - account.paid
+            yield (contract_id,), (account.amount, account.paid, left, account.invoiced, owed)
 
 
 SHOWN_CONTRACTS = (
-    "select id, array[amount, paid, remaining, invoiced] from read.contract where amount is not null"
+    "select id, array[amount, paid, remaining, invoiced, balance] from read.contract where amount is not null"
 )
 SHOWN_BALANCES = (
     "select organisation_id, contact_id, currency, array[amount, paid, invoiced] from read.balance"

@@ -178,12 +178,17 @@ async def test_a_contract_shows_what_is_paid_invoiced_and_remains(dsn):
         (one, invoiced("80.00")),
     ]
     shown = await given(CONTRACTS, *facts, (one, credited("10.00"))).delivered(dsn, times=2)
-    assert (shown[one].paid, shown[one].remaining, shown[one].invoiced) == (
+    assert (shown[one].paid, shown[one].remaining, shown[one].invoiced, shown[one].balance) == (
         euros("30.00"),
         euros("70.00"),
         euros("70.00"),
+        euros("40.00"),
+    ), "of 70 invoiced 30 are paid"
+    assert (shown[other].paid, shown[other].remaining, shown[other].balance) == (
+        euros("0.00"),
+        euros("100.00"),
+        euros("0.00"),
     )
-    assert (shown[other].paid, shown[other].remaining) == (euros("0.00"), euros("100.00"))
 
 
 async def test_a_reversal_and_an_amendment_move_what_remains(dsn):
