@@ -18,6 +18,7 @@ from api.commands import letter as letter_commands
 from api.commands import lookup as lookup_commands
 from api.commands import me as me_commands
 from api.commands import message as message_commands
+from api.commands import notice as notice_commands
 from api.commands import organisation as organisation_commands
 from api.commands import payment as payment_commands
 from api.commands import permission as permission_commands
@@ -44,6 +45,7 @@ def commands(system: System, refs: Refs) -> list[Router]:
         resource_commands.routes(system.resources),
         letter_commands.routes(system.letters, refs),
         lookup_commands.routes(system.prefill),
+        notice_commands.routes(system.notices),
         *erasure_commands.routes(system.erasures),
         legal_hold_commands.routes(system.legal_holds),
         user_commands.routes(system.users, system.password_changes),

@@ -26,6 +26,7 @@ from api.queries import letter as letter_queries
 from api.queries import lookup as lookup_queries
 from api.queries import message as message_queries
 from api.queries import notice as notice_queries
+from api.queries import notice as notice_queries
 from api.queries import organisation as organisation_queries
 from api.queries import payment as payment_queries
 from api.queries import permission as permission_queries
@@ -57,6 +58,7 @@ from projections.letter import LETTERS
 from projections.letter import listing as letter_list
 from projections.lists import Listing
 from projections.message import MESSAGES
+from projections.notice import NOTICES
 from projections.notice import NOTICES
 from projections.organisation import ORGANISATIONS
 from projections.payment import PAYMENTS
@@ -149,6 +151,7 @@ def queries(system: System, pages: Lists, refs: Refs, streams: Streams) -> list[
             clock,
         ),
         lookup_queries.routes(system.registers.lookups, system, clock),
+        notice_queries.routes(_records(system, NOTICES, notice_queries.NoticeSight()), pages),
         notice_queries.routes(_records(system, NOTICES, notice_queries.NoticeSight()), pages),
         legal_hold_queries.routes(
             _records(system, LEGAL_HOLDS, legal_hold_queries.LegalHoldSight(clock)), pages, clock

@@ -215,6 +215,13 @@ class Files:
             (file_id,), user_id, purposes=(content.AVATAR,), binder=user_id, pointer="/avatar_file_id"
         )
 
+    async def picture(self, file_id: UUID, owner_id: UUID, *, already: Collection[UUID] = ()) -> Reliance:
+        """As `binding`: one's own image, uploaded for a notice."""
+        purposes = (content.NOTICE,)
+        return await self.binding(
+            (file_id,), owner_id, purposes=purposes, already=already, pointer="/file_id"
+        )
+
     async def paper(self, file_id: UUID, owner_id: UUID, document_id: UUID) -> Reliance:
         """As `binding`: one's own PDF, uploaded as a document."""
         return await self.binding(

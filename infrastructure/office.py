@@ -16,6 +16,7 @@ from application.legal_hold import LegalHolds
 from application.letter import Letters
 from application.letter_brought import BroughtLetters
 from application.message import Dialogs
+from application.notice import Notices
 from application.numbers import Numbers
 from application.organisation import Organisations
 from application.party import Parties
@@ -48,6 +49,7 @@ class Office:
     dialogs: Dialogs
     letters: Letters
     brought_letters: BroughtLetters
+    notices: Notices
     organisations: Organisations
     contacts: Contacts
     contracts: Contracts
@@ -91,6 +93,7 @@ def office_of(core: Core) -> Office:
         dialogs=Dialogs(execute, store, claims, files, new_id),
         letters=Letters(execute, store, core.callers, claims, files, numbers, new_id),
         brought_letters=BroughtLetters(execute, store, numbers),
+        notices=Notices(execute, files, new_id),
         organisations=organisations,
         contacts=Contacts(execute, core.callers, parties, new_id),
         contracts=Contracts(execute, store, core.callers, claims, parties, new_id),
