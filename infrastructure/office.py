@@ -15,6 +15,7 @@ from application.invoice import Invoices
 from application.legal_hold import LegalHolds
 from application.letter import Letters
 from application.letter_brought import BroughtLetters
+from application.letter_due import LettersDue
 from application.message import Dialogs
 from application.notice import Notices
 from application.numbers import Numbers
@@ -35,8 +36,10 @@ from infrastructure.papers.invoice_papers import InvoicePapers
 from infrastructure.papers.kept import Papers
 from infrastructure.papers.seller import seller_of
 from infrastructure.registers.looked_up import Registers
+from infrastructure.security.actors import Actors
 from infrastructure.sniff import Sniffer
 from infrastructure.unbound import UnboundFiles, id_of_time
+from projections import letter
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +53,7 @@ class Office:
     letters: Letters
     brought_letters: BroughtLetters
     notices: Notices
+    letters_due: LettersDue
     organisations: Organisations
     contacts: Contacts
     contracts: Contracts
@@ -82,7 +86,7 @@ def office_of(core: Core) -> Office:
         content.NOTICE: settings.image_limit,
     }
     files = Files(execute, store, claims, objects, Sniffer, limits, new_id)
-    exported_lists = ExportedLists(clock)
+    exported_lists = ExportedLists(clock, letter.listing(settings.time_zone))
     legal_holds = LegalHolds(execute, store, claims, new_id)
     organisations, registers = Organisations(execute, claims, new_id), Registers(settings, pool, claims)
     numbers = Numbers(claims, ZoneInfo(settings.time_zone))
@@ -90,10 +94,11 @@ def office_of(core: Core) -> Office:
         files=files,
         file_upkeep=FileUpkeep(execute, store, claims, objects, Sniffer, UnboundFiles(pool), id_of_time),
         objects=objects,
-        dialogs=Dialogs(execute, store, claims, files, new_id),
+        dialogs=Dialogs(execute, store, core.log, claims, files, new_id),
         letters=Letters(execute, store, core.callers, claims, files, numbers, new_id),
         brought_letters=BroughtLetters(execute, store, numbers),
         notices=Notices(execute, files, new_id),
+        letters_due=LettersDue(execute, store, parties, Actors(pool), numbers),
         organisations=organisations,
         contacts=Contacts(execute, core.callers, parties, new_id),
         contracts=Contracts(execute, store, core.callers, claims, parties, new_id),

@@ -15,6 +15,7 @@ from domain.letter.events import (
     LetterChanged,
     LetterDrafted,
     LetterEvent,
+    LetterFellDue,
     LetterRegistered,
     LetterSigned,
     LetterWithdrawn,
@@ -29,7 +30,9 @@ from projections.projection import Batch, Fold, begun, moved
 
 
 class Letter(Struct, frozen=True, kw_only=True):
-    """One letter. `answered`: another one with a number answers it; a draft does not yet."""
+    """One letter. `answered`: another one with a number answers it; a draft does not yet. `told_due`: the days by which
+    an answer was due and was not there, as they came.
+    """
 
     id: UUID
     version: int
@@ -53,6 +56,7 @@ class Letter(Struct, frozen=True, kw_only=True):
     withdrawn_at: datetime | None = None
     withdraw_reason: str | None = None
     answered: bool = False
+    told_due: tuple[date, ...] = ()
 
     @property
     def archived(self) -> bool:
@@ -63,6 +67,11 @@ class Letter(Struct, frozen=True, kw_only=True):
     def awaited_on(self) -> date | None:
         """When an answer is due that is not there."""
         return None if self.answered or self.state == "withdrawn" else self.due_on
+
+    @property
+    def falls_due_on(self) -> date | None:
+        """When that is to be told, unless it was."""
+        return None if self.awaited_on in self.told_due else self.awaited_on
 
 
 def _day(name: str) -> Column:
@@ -97,6 +106,7 @@ COLUMNS = {
     "signed_on": _day("signed_on"),
     "due_on": _day("due_on"),
     "awaited_on": _day("awaited_on"),
+    "falls_due_on": _day("falls_due_on"),
     "parent_id": Column(type=ColumnType.UUID, get=attrgetter("parent_id"), aliases=("parent",)),
     "answered": Column(type=ColumnType.BOOLEAN, get=attrgetter("answered"), nullable=False, indexed=False),
     "unnumbered": Column(type=ColumnType.BOOLEAN, get=lambda view: view.state == "draft", nullable=False),
@@ -123,6 +133,9 @@ def fold(view: Letter | None, recorded: Recorded[LetterEvent]) -> Letter:
                 "withdrawn_at": recorded.recorded_at,
                 "withdraw_reason": event.reason,
             }
+        case LetterFellDue():
+            assert view is not None
+            new = {"told_due": (*view.told_due, event.due_on)}
         case _:
             assert_never(event)
     assert view is not None
@@ -165,7 +178,7 @@ class Register(Fold[Letter]):
 
 LETTERS = Register(
     name="letter",
-    version=1,
+    version=2,
     view=Letter,
     columns=COLUMNS,
     fold=fold,
@@ -198,6 +211,22 @@ def listing(time_zone: str) -> Listing:
 
 LISTING = listing("UTC")
 """For whoever has no calendar of his own."""
+
+
+Falling = tuple[date, UUID]
+"""A letter, and by when it should have been answered."""
+
+
+async def falling_due(
+    connection: AsyncConnection[Any], today: date, after: Falling | None, limit: int
+) -> list[Falling]:
+    """Letters that should have been answered by `today`, that day included, and were not told of; longest due first."""
+    cursor = await connection.execute(
+        "select falls_due_on, id from read.letter where falls_due_on <= %s and (falls_due_on, id) > (%s, %s)"
+        " order by falls_due_on nulls first, id limit %s",
+        (today, *(after or (date.min, UUID(int=0))), limit),
+    )
+    return await cursor.fetchall()
 
 
 class Reply(Struct, frozen=True, kw_only=True):

@@ -14,7 +14,7 @@ from application.provider import ProviderUnavailable
 from domain.imports.events import EGRUL, ORGANISATIONS, POSTAL_INDEX
 from infrastructure.bootstrap import System, clock
 from infrastructure.operations import MOST_ATTEMPTS, Operations, Taken
-from workers import imports
+from workers import imports, letters
 from workers.exports import exporter
 from workers.forgetting import forget_contact, forget_user
 from workers.import_egrul import EgrulImport
@@ -87,6 +87,11 @@ async def credit_note_render(system: System, taken: Taken) -> None:
     """`about`: contract_id, credit_note_id. The credit note as PDF; made again it is the same."""
     about = taken.about
     await system.invoice_papers.make(UUID(about["contract_id"]), UUID(about["credit_note_id"]))
+
+
+async def letter_tell_due(system: System, _taken: Taken) -> None:
+    """Which letters should have been answered by today, and were not."""
+    await letters.tell_due(system)
 
 
 async def user_forget(system: System, taken: Taken) -> None:

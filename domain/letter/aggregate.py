@@ -17,6 +17,7 @@ from domain.letter.commands import (
     LetterCommand,
     RegisterLetter,
     SignLetter,
+    TellDue,
     WithdrawLetter,
 )
 from domain.letter.events import (
@@ -24,6 +25,7 @@ from domain.letter.events import (
     LetterChanged,
     LetterDrafted,
     LetterEvent,
+    LetterFellDue,
     LetterRegistered,
     LetterSigned,
     LetterWithdrawn,
@@ -42,27 +44,28 @@ class Nothing(Struct, frozen=True):
     """No such letter, yet."""
 
 
-class Draft(Struct, frozen=True, kw_only=True):
-    """To go out. `bound`: the files that it has ever had."""
+class Standing(Struct, frozen=True, kw_only=True):
+    """It counts. `bound`: the files that it has ever had; `told_due`: the days that were told when they came."""
 
     details: Details
     bound: tuple[UUID, ...]
+    told_due: tuple[date, ...] = ()
 
 
-class Registered(Struct, frozen=True, kw_only=True):
+class Draft(Standing, frozen=True, kw_only=True):
+    """To go out."""
+
+
+class Registered(Standing, frozen=True, kw_only=True):
     """It has come in."""
 
     number: str
-    details: Details
-    bound: tuple[UUID, ...]
 
 
-class Signed(Struct, frozen=True, kw_only=True):
+class Signed(Standing, frozen=True, kw_only=True):
     """It has gone out."""
 
     number: str
-    details: Details
-    bound: tuple[UUID, ...]
 
 
 class Withdrawn(Struct, frozen=True, kw_only=True):
@@ -89,6 +92,8 @@ def decide(letter: Letter, command: LetterCommand) -> tuple[LetterEvent, ...]:
             return sign(letter, command)
         case WithdrawLetter():
             return withdraw(letter, command)
+        case TellDue():
+            return tell_due(letter, command)
         case _:
             assert_never(command)
 
@@ -166,6 +171,22 @@ def withdraw(letter: Letter, command: WithdrawLetter) -> tuple[LetterEvent, ...]
             assert_never(letter)
 
 
+def tell_due(letter: Letter, command: TellDue) -> tuple[LetterEvent, ...]:
+    """Once for each day by which an answer is due, also when it is moved away and back."""
+    match letter:
+        case Nothing():
+            raise LetterUnknown("There is no such letter.")
+        case Withdrawn():
+            return ()
+        case Draft() | Registered() | Signed():
+            due_on = letter.details.due_on
+            if due_on is None or due_on > command.today or due_on in letter.told_due:
+                return ()
+            return (LetterFellDue(due_on=due_on, user_ids=command.user_ids),)
+        case _:
+            assert_never(letter)
+
+
 def _each_once(fields: dict[str, Any]) -> dict[str, Any]:
     """Organisations and enclosures are named once each, in the order given."""
     return {
@@ -214,7 +235,10 @@ def evolve(letter: Letter, event: LetterEvent) -> Letter:
         case LetterSigned():
             assert isinstance(letter, Draft)
             details = replace(letter.details, signed_on=event.signed_on)
-            return Signed(number=event.number, details=details, bound=letter.bound)
+            return Signed(number=event.number, details=details, bound=letter.bound, told_due=letter.told_due)
+        case LetterFellDue():
+            assert isinstance(letter, Draft | Registered | Signed)
+            return replace(letter, told_due=(*letter.told_due, event.due_on))
         case LetterWithdrawn():
             assert isinstance(letter, Draft | Registered | Signed)
             return Withdrawn(details=letter.details)

@@ -40,4 +40,11 @@ class WithdrawLetter(Command, frozen=True, kw_only=True):
     reason: str
 
 
-LetterCommand = RegisterLetter | DraftLetter | ChangeLetter | SignLetter | WithdrawLetter
+class TellDue(Command, frozen=True, kw_only=True):
+    """Say, if its day has come `today`, that it should be answered. `user_ids`: whom that concerns."""
+
+    today: date
+    user_ids: tuple[UUID, ...] = ()
+
+
+LetterCommand = RegisterLetter | DraftLetter | ChangeLetter | SignLetter | WithdrawLetter | TellDue

@@ -91,4 +91,18 @@ class LetterWithdrawn(Event, frozen=True, kw_only=True, omit_defaults=True):
     reason: str
 
 
-LetterEvent = LetterRegistered | LetterDrafted | LetterChanged | LetterSigned | LetterWithdrawn
+class LetterFellDue(Event, frozen=True, kw_only=True, omit_defaults=True):
+    """The day has come by which it should be answered, and no answer is there: said once for each such day.
+
+    `user_ids`: who is told, since they answer for it.
+    """
+
+    TOPIC: ClassVar[str] = "letter.fell_due.v1"
+
+    due_on: date
+    user_ids: tuple[UUID, ...] = ()
+
+
+LetterEvent = (
+    LetterRegistered | LetterDrafted | LetterChanged | LetterSigned | LetterWithdrawn | LetterFellDue
+)

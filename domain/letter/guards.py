@@ -10,6 +10,7 @@ from domain.letter.events import (
     LetterChanged,
     LetterDrafted,
     LetterEvent,
+    LetterFellDue,
     LetterRegistered,
     LetterSigned,
     LetterWithdrawn,
@@ -31,7 +32,7 @@ def guards(stream_id: UUID, event: LetterEvent) -> tuple[Guard, ...]:
             return () if isinstance(event.bound, UnsetType) else (binding(event.bound),)
         case LetterSigned():
             return (numbered(event.number),)
-        case LetterWithdrawn():
+        case LetterWithdrawn() | LetterFellDue():
             return ()
         case _:
             assert_never(event)

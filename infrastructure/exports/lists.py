@@ -46,10 +46,11 @@ class Reading(Struct, frozen=True, kw_only=True):
 
 
 class ExportedLists:
-    """Implements application.export.Offers."""
+    """Implements application.export.Offers. `own`: lists as this Chancery has them, by its time zone say."""
 
-    def __init__(self, clock: Callable[[], datetime]) -> None:
+    def __init__(self, clock: Callable[[], datetime], *own: Listing) -> None:
         self._clock = clock
+        self._listings = {**listings(), **{audience_of(each).path: each for each in own}}
 
     def __call__(self, wanted: Wanted, caller: Caller) -> Offer:
         """Raises ExportListUnknown, ListRefused."""
@@ -58,7 +59,7 @@ class ExportedLists:
 
     def reading(self, wanted: Wanted, caller: Caller) -> Reading:
         """Raises ExportListUnknown, ListRefused."""
-        listing = _listing(wanted.list)
+        listing = self._listing(wanted.list)
         now = self._clock()
         scope, kept = visible(caller, listing, now), hidden(caller, listing, now)
         query = ListQuery(
@@ -84,7 +85,7 @@ class ExportedLists:
 
     def require_same(self, name: str, sight: str, caller: Caller) -> None:
         """Whoever saw that much when the file was made sees it still. Raises Forbidden, ExportListUnknown."""
-        listing, now = _listing(name), self._clock()
+        listing, now = self._listing(name), self._clock()
         scope, kept = visible(caller, listing, now), hidden(caller, listing, now)
         if (scope is not None or kept) and _sight(scope, kept) != sight:
             raise Forbidden(
@@ -92,12 +93,11 @@ class ExportedLists:
                 required=audience_of(listing).right,
             )
 
-
-def _listing(name: str) -> Listing:
-    found = listings().get(name)
-    if found is None:
-        raise list_unknown(name, sorted(listings()))
-    return found
+    def _listing(self, name: str) -> Listing:
+        found = self._listings.get(name)
+        if found is None:
+            raise list_unknown(name, sorted(self._listings))
+        return found
 
 
 def _sight(scope: Condition | None, kept: frozenset[str]) -> str:

@@ -6,10 +6,18 @@ from uuid import UUID
 import pytest
 
 from domain.letter.aggregate import LETTER
-from domain.letter.commands import ChangeLetter, DraftLetter, RegisterLetter, SignLetter, WithdrawLetter
+from domain.letter.commands import (
+    ChangeLetter,
+    DraftLetter,
+    RegisterLetter,
+    SignLetter,
+    TellDue,
+    WithdrawLetter,
+)
 from domain.letter.events import (
     LetterChanged,
     LetterDrafted,
+    LetterFellDue,
     LetterRegistered,
     LetterSigned,
     LetterWithdrawn,
@@ -175,6 +183,34 @@ def test_a_letter_is_withdrawn_once_and_then_firm(events):
 def test_what_never_was_is_neither_changed_nor_withdrawn():
     given(LETTER).when(change(subject="Something else")).then_refused(LetterUnknown)
     given(LETTER).when(WithdrawLetter(reason="why not")).then_refused(LetterUnknown)
+
+
+def due(*events, today=TODAY):
+    return given(LETTER, *events).when(TellDue(today=today, user_ids=(ANNA,)))
+
+
+@pytest.mark.parametrize("events", [(REGISTERED,), (DRAFTED,), (DRAFTED, SIGNED)])
+def test_that_an_answer_is_due_is_said_once_for_each_day_it_was_due_on(events):
+    told = LetterFellDue(due_on=YESTERDAY, user_ids=(ANNA,))
+    awaited = (*events, LetterChanged(due_on=YESTERDAY))
+    due(*awaited).then(told)
+    due(*awaited, told).then_nothing()
+    moved = (*awaited, told, LetterChanged(due_on=TODAY))
+    due(*moved).then(LetterFellDue(due_on=TODAY, user_ids=(ANNA,)))
+    due(*moved, LetterChanged(due_on=YESTERDAY)).then_nothing()
+    due(*awaited, told, WITHDRAWN).then_nothing()
+
+
+def test_a_signature_does_not_make_it_be_said_again():
+    told = LetterFellDue(due_on=YESTERDAY)
+    due(DRAFTED, LetterChanged(due_on=YESTERDAY), told, SIGNED).then_nothing()
+
+
+def test_what_is_not_due_yet_or_withdrawn_or_never_was_is_not_told():
+    due(REGISTERED).then_nothing()
+    due(REGISTERED, LetterChanged(due_on=TOMORROW)).then_nothing()
+    due(REGISTERED, LetterChanged(due_on=YESTERDAY), WITHDRAWN).then_nothing()
+    due().then_refused(LetterUnknown)
 
 
 def test_a_number_is_claimed_when_it_is_given_and_never_released():

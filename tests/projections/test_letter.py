@@ -8,6 +8,7 @@ import pytest
 from domain.letter.events import (
     LetterChanged,
     LetterDrafted,
+    LetterFellDue,
     LetterRegistered,
     LetterSigned,
     LetterWithdrawn,
@@ -86,3 +87,19 @@ async def test_a_correction_leaves_the_rest(dsn):
     views = await shown(dsn, FIRST, (ONE, LetterChanged(subject="On the south site", due_on=None)), SECOND)
     assert (views[ONE].subject, views[ONE].due_on, views[ONE].version) == ("On the south site", None, 2)
     assert views[TWO].subject == "On the north site"
+
+
+@pytest.mark.parametrize("batch", [1, 500])
+async def test_what_is_due_is_to_be_told_once_and_again_for_another_day(dsn, batch):
+    told, later = (ONE, LetterFellDue(due_on=DAY, user_ids=(ANNA,))), date(2026, 4, 1)
+    moved = (TWO, LetterChanged(due_on=later)), (ONE, LetterChanged(due_on=later))
+    views = await shown(dsn, FIRST, SECOND, told, moved[0], batch=batch, times=2)
+    assert [views[each].falls_due_on for each in (ONE, TWO)] == [None, later]
+    assert (views[ONE].told_due, views[ONE].awaited_on) == ((DAY,), DAY)
+
+
+async def test_a_day_that_was_told_is_no_other_for_being_moved_away_and_back(dsn):
+    told, later = (ONE, LetterFellDue(due_on=DAY)), date(2026, 4, 1)
+    away, back = (ONE, LetterChanged(due_on=later)), (ONE, LetterChanged(due_on=DAY))
+    views = await shown(dsn, FIRST, told, away, back)
+    assert (views[ONE].falls_due_on, views[ONE].awaited_on) == (None, DAY)

@@ -1,0 +1,30 @@
+"""What is done about letters by the clock."""
+
+from collections.abc import AsyncIterator
+from datetime import date
+from uuid import UUID
+
+from infrastructure.bootstrap import System
+from projections.letter import LETTERS, Falling, falling_due
+
+AT_ONCE = 500
+
+
+async def tell_due(system: System) -> None:
+    """Every letter that should have been answered by today, and was not told of. Raises Behind: to be tried again."""
+    await system.reached(LETTERS.name, await system.log.head())
+    async for letter_id in _falling_due(system, system.letters_due.today()):
+        entered, *_ = await system.recorded(letter_id)
+        await system.letters_due.tell(letter_id, entered.metadata.actor)
+
+
+async def _falling_due(system: System, today: date) -> AsyncIterator[UUID]:
+    last: Falling | None = None
+    while True:
+        async with system.pool.connection() as connection:
+            found = await falling_due(connection, today, last, AT_ONCE)
+        if not found:
+            return
+        for _, letter_id in found:
+            yield letter_id
+        last = found[-1]
