@@ -1,12 +1,13 @@
 """Contracts: draft, change, sign, amend, cancel, archive."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, ClassVar
 from uuid import UUID
 
 from msgspec import structs
 
-from application.access import Need, Resource, require
+from application.access import Caller, Need, Resource, require
 from application.context import Context, DryRun, TooBusy
 from application.execute import Execute
 from application.party import Parties, Party
@@ -127,10 +128,14 @@ class Contracts:
                 await self._on(contract_id, command, context, "contract:edit")
 
     async def sign(self, contract_id: UUID, context: Context) -> Answer | DryRun:
+        """The event says by which proof the signer was known when append took it."""
         command = SignContract(
             contract_id=contract_id, signed_by=context.caller.actor.id, now=self._execute.clock()
         )
-        return await self._on(contract_id, command, context, "contract:sign", step_up=True)
+        need = Need(right="contract:sign", view=VIEW, step_up=True)
+        return await self._execute(
+            CONTRACT, contract_id, command, context, need, resource=of, by=partial(authenticated, command)
+        )
 
     async def amend(self, contract_id: UUID, command: AmendContract, context: Context) -> Answer | DryRun:
         return await self._on(contract_id, command, context, "contract:amend")
@@ -138,7 +143,8 @@ class Contracts:
     async def cancel(self, contract_id: UUID, command: CancelContract, context: Context) -> Answer | DryRun:
         return await self._on(contract_id, command, context, "contract:cancel", step_up=True)
 
-    async def archive(self, contract_id: UUID, command: ArchiveContract, context: Context) -> Answer | DryRun:
+    async def archive(self, contract_id: UUID, reason: str | None, context: Context) -> Answer | DryRun:
+        command = ArchiveContract(reason=reason, now=self._execute.clock())
         return await self._on(contract_id, command, context, "contract:archive")
 
     async def _on(
@@ -170,6 +176,14 @@ class Contracts:
         if contact is None:
             raise _wrong(ContactUnknown, "contact_id", "This contact is not one of the organisation's.")
         return Reliance(require=(*opened.require, contact))
+
+
+def authenticated(command: SignContract, caller: Caller) -> SignContract:
+    """With how the caller showed who he is."""
+    if caller.actor.kind != "user":
+        return structs.replace(command, credential="api_key")
+    credential = "password" if caller.sub is None else "identity_provider"
+    return structs.replace(command, credential=credential, proved_at=caller.proved_at)
 
 
 def of(contract: Contract) -> Resource:

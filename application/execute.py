@@ -10,6 +10,7 @@ from application.access import (
     ANYTHING,
     AccessError,
     Authority,
+    Caller,
     Need,
     PasswordChangeRequired,
     Resource,
@@ -65,10 +66,12 @@ class Execute:
         new: bool = False,
         upsert: bool = False,
         makes: bool = False,
+        since: Callable[[S], int] | None = None,
         made: Callable[[tuple[E, ...]], bool] = bool,
         resource: Callable[[S], Resource] = lambda _: ANYTHING,
         relies: Callable[[], Awaitable[Reliance]] | None = None,
         secrets: Secrets | None = None,
+        by: Callable[[Caller], C] | None = None,
         keep_one: tuple[str, ...] = (),
         extra: dict[str, Any] | None = None,
         once: dict[str, Any] | None = None,
@@ -76,7 +79,9 @@ class Execute:
         none_left: Callable[[], DomainError] | None = None,
     ) -> Answer | DryRun:
         """`new`: the stream has just been named. `upsert`: it may exist or not; `made` tells from the events whether
-        something was made (201). `makes`: something within the record is made (201); its id stands in `extra`. `once`
+        something was made (201). `makes`: something within the record is made (201); its id stands in `extra`.
+        `since`: the version at which the part of the record that is asked about last changed: to If-Match every version
+        from then on is its present one. `by`: the command with what it says of the caller, as he was judged. `once`
         joins the answer but is never kept: a replay shows null.
 
         Raises DomainError, AccessError, VersionMismatch, TooBusy, and what the store raises.
@@ -89,10 +94,12 @@ class Execute:
             new=new,
             upsert=upsert,
             makes=makes,
+            since=since,
             made=made,
             resource=resource,
             relies=relies,
             secrets=secrets,
+            by=by,
             keep_one=keep_one,
             extra=extra or {},
             once=once or {},
@@ -168,31 +175,22 @@ class Execute:
             loaded = await self._store.load(rules, order.stream_id, fresh=fresh)
         try:
             unseen = order.new or (order.upsert and loaded.version == 0)
-            authority = self._judge(rules, loaded, context, order.need, order.resource, new=unseen)
-            events = rules.decide(loaded.state, order.command)
+            authority = self._judge(order, loaded, context, new=unseen)
+            events = rules.decide(loaded.state, order.given_by(context.caller))
             reliance = NOTHING_ELSE if order.relies is None or not events else await order.relies()
         except (DomainError, AccessError, VersionMismatch) as refusal:
             return Decision(loaded=loaded, refusal=refusal)
         reliance = structs.replace(as_judged(reliance, authority), keep_one=order.keep_one)
         return Decision(loaded=loaded, authority=authority, events=events, reliance=reliance)
 
-    def _judge(
-        self,
-        rules: Rules[S, C, E],
-        loaded: Loaded[S],
-        context: Context,
-        need: Need,
-        resource: Callable[[S], Resource],
-        *,
-        new: bool,
-    ) -> Authority:
+    def _judge(self, order: Order[S, C, E], loaded: Loaded[S], context: Context, *, new: bool) -> Authority:
         """In api.md's order: unknown, not yours to know, not allowed, step-up, another version."""
-        now, caller = self.clock(), context.caller
+        now, caller, need, rules = self.clock(), context.caller, order.need, order.rules
         if caller.must_change_password and need.right is not None:
             raise PasswordChangeRequired("Change your temporary password first: POST /me/password.")
         if not new and loaded.version == 0:
             raise rules.unknown("There is no such record.")
-        about = resource(loaded.state)
+        about = order.resource(loaded.state)
         if not new and need.view is not None and may(caller, need.view, about, now) is None:
             raise rules.unknown("There is no such record.")
         authority = (
@@ -202,8 +200,8 @@ class Execute:
             authority = require_passing(caller, authority, about.passing, now)
         if need.step_up and not context.dry_run:
             require_proof(caller, now)
-        if context.if_match is not None and context.if_match != loaded.version:
-            raise VersionMismatch(loaded.version)
+        if context.if_match is not None:
+            order.refuse_other(context.if_match, loaded)
         return authority
 
     async def _kept(self, context: Context, key: Key) -> Answer | None:

@@ -8,7 +8,7 @@ from uuid import UUID
 from msgspec import Struct, structs
 
 from application.access import Authority, Caller, Need, Resource
-from application.context import Context
+from application.context import Context, VersionMismatch
 from application.ports import NOTHING_ELSE, Accepted, Answer, Attempt, Loaded, Reliance, Secrets
 from domain.grant.guards import STANDING, standing
 from domain.shared import Event, Metadata, Rules
@@ -28,13 +28,24 @@ class Order(Struct, Generic[S, C, E], frozen=True, kw_only=True):
     new: bool
     upsert: bool
     makes: bool
+    since: Callable[[S], int] | None
     made: Callable[[tuple[E, ...]], bool]
     resource: Callable[[S], Resource]
     relies: Callable[[], Awaitable[Reliance]] | None
     secrets: Secrets | None
+    by: Callable[[Caller], C] | None
     keep_one: tuple[str, ...]
     extra: dict[str, Any]
     once: dict[str, Any]
+
+    def given_by(self, caller: Caller) -> C:
+        return self.command if self.by is None else self.by(caller)
+
+    def refuse_other(self, version: int, loaded: Loaded[S]) -> None:
+        """Raises VersionMismatch unless what is asked about still is as it was at that version of the stream."""
+        present = loaded.version if self.since is None else self.since(loaded.state)
+        if not present <= version <= loaded.version:
+            raise VersionMismatch(present)
 
 
 class Decision(Struct, Generic[S, E], frozen=True, kw_only=True):

@@ -145,6 +145,10 @@ class Claims(Protocol):
         """The streams that own a claim whose value begins so; `prefix` ends with a colon."""
         ...
 
+    async def among(self, kind: str, prefix: str, end: str, most: int) -> Sequence[tuple[str, UUID]]:
+        """Values that begin so and sort before `end`, with their streams: the last ones, at most so many."""
+        ...
+
     async def last(self, kind: str, prefix: str) -> str | None:
         """The greatest claimed value that begins so, as of now; `prefix` ends with a colon."""
         ...

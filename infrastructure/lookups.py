@@ -76,6 +76,16 @@ class ClaimLookup:
             )
             return [owner for (owner,) in await cursor.fetchall()]
 
+    async def among(self, kind: str, prefix: str, end: str, most: int) -> Sequence[tuple[str, UUID]]:
+        """Not coalesced: it is asked with a few commands alone."""
+        async with await connect(self._url, name="chancery claims among") as connection:
+            cursor = await connection.execute(
+                "select value, owner from claims where kind = %s and value >= %s and value < %s"
+                " order by value desc limit %s",
+                (kind, prefix, end, most),
+            )
+            return await cursor.fetchall()
+
     async def last(self, kind: str, prefix: str) -> str | None:
         return await self._last((kind, prefix))
 

@@ -21,6 +21,7 @@ from domain.contract.events import (
     Credited,
     Invoiced,
     MoneyEvent,
+    OccasionEvent,
     PaymentRecorded,
     PaymentReversed,
 )
@@ -80,6 +81,8 @@ def fold(held: Held | None, event: ContractEvent) -> Held:
     if isinstance(event, ContractDrafted):
         return Held(organisation_id=event.organisation_id, contact_id=event.contact_id, amount=event.amount)
     assert held is not None
+    if isinstance(event, OccasionEvent):
+        return held
     match event:
         case ContractChanged():
             new = {name: getattr(event, name) for name in ("organisation_id", "contact_id", "amount")}

@@ -18,7 +18,6 @@ from application.access import StepUpRequired
 from application.contract import ContactUnknown, Contracts, OrganisationNotOpen
 from domain.contract.commands import (
     AmendContract,
-    ArchiveContract,
     CancelContract,
     ChangeContract,
     DraftContract,
@@ -39,6 +38,7 @@ from domain.contract.refusals import (
     IsPaid,
     NotSettled,
     NotSigned,
+    OccasionAttached,
     SignedAmountFirm,
     SignedTermsFirm,
 )
@@ -185,7 +185,7 @@ def routes(contracts: Contracts, refs: Refs) -> Router:
     @post(
         "/{ref:str}/cancel",
         status_code=200,
-        responses=problems(*_OVER, IsPaid, IsInvoiced, KeyMissing, StepUpRequired),
+        responses=problems(*_OVER, IsPaid, IsInvoiced, OccasionAttached, KeyMissing, StepUpRequired),
     )
     async def cancel_contract(
         request: Asked,
@@ -196,12 +196,16 @@ def routes(contracts: Contracts, refs: Refs) -> Router:
         idempotency_key: IdempotencyKey = None,
         dry_run: DryRunFlag = False,
     ) -> Answer[Receipt]:
-        """Cancel it, signed or not, when no money and no invoice stands on it. That is final."""
+        """Cancel it, signed or not, when no money, no invoice and no occasion stands on it. That is final."""
         asked = context(request, data, if_match, idempotency_key, dry_run=dry_run, key_required=True)
         said = await contracts.cancel(await refs.id("contract", ref), as_command(data, CancelContract), asked)
         return answered(said)
 
-    @post("/{ref:str}/archive", status_code=200, responses=problems(ContractUnknown, NotSettled))
+    @post(
+        "/{ref:str}/archive",
+        status_code=200,
+        responses=problems(ContractUnknown, NotSettled, OccasionAttached),
+    )
     async def archive_contract(
         request: Asked,
         ref: Ref,
@@ -213,13 +217,10 @@ def routes(contracts: Contracts, refs: Refs) -> Router:
     ) -> Answer[Receipt]:
         """File it away: it stays readable, keeps its status and custom id, and cannot be changed any more.
 
-        A signed contract with money still to come must be paid or canceled first.
+        A signed contract with money still to come must be paid or canceled first, and its occasions must be over.
         """
         asked = context(request, data, if_match, idempotency_key, dry_run=dry_run)
-        said = await contracts.archive(
-            await refs.id("contract", ref), as_command(data, ArchiveContract), asked
-        )
-        return answered(said)
+        return answered(await contracts.archive(await refs.id("contract", ref), data.reason, asked))
 
     return Router(
         "/contracts",

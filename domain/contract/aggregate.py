@@ -1,9 +1,9 @@
 """A contract: drafted unsigned, then signed; canceled is final, archived is filed away. It is never deleted.
 
 Signed, its kind, organisation and amount are firm, and the amount changes by amendment alone; title, custom id,
-contact and due date stay what an office keeps in order. Only signed it is paid and invoiced (bookkeeping.py), and then
-canceled when neither stands any more. Archived may be what nothing more is expected of: an unsigned contract, a
-canceled one, a signed one with no money to come.
+contact and due date stay what an office keeps in order. Only signed it is paid and invoiced (bookkeeping.py) and has
+occasions (occasion.py), and then canceled when none of these stands any more. Archived may be what nothing more is
+expected of: an unsigned contract, a canceled one, a signed one with no money and no occasion to come.
 """
 
 from collections.abc import Collection
@@ -24,12 +24,9 @@ from domain.contract.commands import (
     ChangeContract,
     ContractCommand,
     DraftContract,
-    IssueCreditNote,
-    IssueInvoice,
     MoneyCommand,
+    OccasionCommand,
     ReassignContract,
-    RecordPayment,
-    ReversePayment,
     SignContract,
 )
 from domain.contract.document import fingerprint
@@ -41,12 +38,11 @@ from domain.contract.events import (
     ContractDrafted,
     ContractEvent,
     ContractSigned,
-    Credited,
-    Invoiced,
-    PaymentRecorded,
-    PaymentReversed,
+    MoneyEvent,
+    OccasionEvent,
     Terms,
 )
+from domain.contract.occasion import Occasions, arranged, on_occasion, refuse_attached
 from domain.contract.refusals import (
     AlreadySigned,
     AmountUnwanted,
@@ -74,6 +70,7 @@ class Paper(Struct, frozen=True, kw_only=True):
     drafted_by: UUID | None
     account_manager_id: UUID | None
     account: Account = Account()
+    occasions: Occasions = {}
 
 
 class Unsigned(Struct, frozen=True, kw_only=True):
@@ -121,8 +118,18 @@ def decide(contract: Contract, command: ContractCommand) -> tuple[ContractEvent,
 
 def on_open(
     contract: Open,
-    command: ChangeContract | SignContract | AmendContract | CancelContract | ArchiveContract | MoneyCommand,
+    command: ChangeContract
+    | SignContract
+    | AmendContract
+    | CancelContract
+    | ArchiveContract
+    | MoneyCommand
+    | OccasionCommand,
 ) -> tuple[ContractEvent, ...]:
+    if isinstance(command, OccasionCommand):
+        return arrange(contract, command)
+    if isinstance(command, MoneyCommand):
+        return keep_account(contract, command)
     match command:
         case ChangeContract():
             return change(contract, command)
@@ -134,8 +141,6 @@ def on_open(
             return cancel(contract, command)
         case ArchiveContract():
             return archive(contract, command)
-        case RecordPayment() | ReversePayment() | IssueInvoice() | IssueCreditNote():
-            return keep_account(contract, command)
         case _:
             assert_never(command)
 
@@ -199,6 +204,8 @@ def sign(contract: Open, command: SignContract) -> tuple[ContractEvent, ...]:
                 account_manager_id=paper.account_manager_id,
                 organisation_id=paper.terms.organisation_id,
                 kind=paper.terms.kind,
+                credential=command.credential,
+                proved_at=command.proved_at,
             )
             return (signed,)
         case Signed(signed_by=signed_by):
@@ -226,7 +233,14 @@ def keep_account(contract: Open, command: MoneyCommand) -> tuple[ContractEvent, 
     return on_account(contract.paper.terms, contract.paper.account, command)
 
 
+def arrange(contract: Open, command: OccasionCommand) -> tuple[ContractEvent, ...]:
+    if isinstance(contract, Unsigned):
+        raise NotSigned("Only a signed contract has occasions.")
+    return on_occasion(contract.paper.occasions, contract.paper.terms.organisation_id, command)
+
+
 def cancel(contract: Open, command: CancelContract) -> tuple[ContractEvent, ...]:
+    refuse_attached(contract.paper.occasions)
     refuse_outstanding(contract.paper.account)
     organisation_id = contract.paper.terms.organisation_id
     return (ContractCanceled(reason=command.reason, organisation_id=organisation_id),)
@@ -238,6 +252,7 @@ def archive(contract: Open, command: ArchiveContract) -> tuple[ContractEvent, ..
         to_come = amount.amount - contract.paper.account.paid
         if to_come > 0:
             raise NotSettled(f"{to_come} {amount.currency} are still to come.")
+    refuse_attached(contract.paper.occasions, after=command.now)
     return (ContractArchived(reason=command.reason),)
 
 
@@ -253,6 +268,11 @@ def evolve(contract: Contract, event: ContractEvent) -> Contract:
         return Unsigned(paper=paper)
     assert not isinstance(contract, Nothing)
     paper = replace(contract.paper, version=contract.paper.version + 1)
+    if isinstance(event, OccasionEvent):
+        occasions = arranged(paper.occasions, event, paper.version)
+        return replace(contract, paper=replace(paper, occasions=occasions))
+    if isinstance(event, MoneyEvent):
+        return replace(contract, paper=replace(paper, account=booked(paper.account, event)))
     match event:
         case ContractChanged():
             return replace(contract, paper=changed(paper, event))
@@ -264,8 +284,6 @@ def evolve(contract: Contract, event: ContractEvent) -> Contract:
             return Canceled(paper=paper)
         case ContractArchived():
             return Archived(paper=paper)
-        case PaymentRecorded() | PaymentReversed() | Invoiced() | Credited():
-            return replace(contract, paper=replace(paper, account=booked(paper.account, event)))
         case _:
             assert_never(event)
 

@@ -4,7 +4,7 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from domain.contract.events import Particulars, Terms
+from domain.contract.events import Arrangement, Particulars, Terms
 from domain.money import Money
 from domain.shared import Command
 
@@ -31,6 +31,8 @@ class SignContract(Command, frozen=True, kw_only=True):
     contract_id: UUID
     signed_by: UUID
     now: datetime
+    credential: str | None = None
+    proved_at: datetime | None = None
 
 
 class AmendContract(Command, frozen=True, kw_only=True):
@@ -44,6 +46,7 @@ class CancelContract(Command, frozen=True, kw_only=True):
 
 class ArchiveContract(Command, frozen=True, kw_only=True):
     reason: str | None = None
+    now: datetime
 
 
 class RecordPayment(Command, frozen=True, kw_only=True):
@@ -60,7 +63,10 @@ class ReversePayment(Command, frozen=True, kw_only=True):
 
 
 class IssueInvoice(Command, frozen=True, kw_only=True):
-    """`number` is the next of its `series` and of the year of `issued_on`, which is today where the office is."""
+    """`number` is the next of its `series` and of the year of `issued_on`, which is today where the office is.
+
+    `address_required`: the buyer's; an installation that is only tried out does without.
+    """
 
     invoice_id: UUID
     number: str
@@ -70,6 +76,7 @@ class IssueInvoice(Command, frozen=True, kw_only=True):
     due_on: date | None = None
     seller: Particulars
     buyer: Particulars
+    address_required: bool = False
 
 
 class IssueCreditNote(Command, frozen=True, kw_only=True):
@@ -83,6 +90,30 @@ class IssueCreditNote(Command, frozen=True, kw_only=True):
     reason: str | None = None
 
 
+class AddOccasion(Arrangement, Command, frozen=True, kw_only=True):
+    occasion_id: UUID
+
+
+class ChangeOccasion(Command, frozen=True, kw_only=True):
+    """`changes` holds field names of Arrangement with their new values."""
+
+    occasion_id: UUID
+    changes: dict[str, Any]
+
+
+class AssignOccasion(Command, frozen=True, kw_only=True):
+    """None: to nobody."""
+
+    occasion_id: UUID
+    user_id: UUID | None
+
+
+class WithdrawOccasion(Command, frozen=True, kw_only=True):
+    occasion_id: UUID
+    reason: str | None = None
+
+
+OccasionCommand = AddOccasion | ChangeOccasion | AssignOccasion | WithdrawOccasion
 MoneyCommand = RecordPayment | ReversePayment | IssueInvoice | IssueCreditNote
 ContractCommand = (
     DraftContract
@@ -93,4 +124,5 @@ ContractCommand = (
     | CancelContract
     | ArchiveContract
     | MoneyCommand
+    | OccasionCommand
 )

@@ -49,6 +49,9 @@ class ContractChanged(Event, frozen=True, kw_only=True, omit_defaults=True):
 class ContractSigned(Event, frozen=True, kw_only=True, omit_defaults=True):
     """`document_sha256`: of the contract as version `signed_version` had it, see domain/contract/document.py.
 
+    How the signer was known: `credential` is `password`, `identity_provider` or `api_key`; `proved_at`: when he last
+    gave his password, here or to the provider. From where is in the envelope, sealed, beside session and right.
+
     What it is called, with whom it is made and who answers for it stand here, too, so that whoever is to be told needs
     no other event.
     """
@@ -64,6 +67,8 @@ class ContractSigned(Event, frozen=True, kw_only=True, omit_defaults=True):
     account_manager_id: UUID | None = None
     organisation_id: UUID | None = None
     kind: str | None = None
+    credential: str | None = None
+    proved_at: datetime | None = None
 
 
 class ContractAmended(Event, frozen=True, kw_only=True, omit_defaults=True):
@@ -152,6 +157,64 @@ class Credited(Event, frozen=True, kw_only=True, omit_defaults=True):
     reason: str | None = None
 
 
+class Arrangement(Struct, frozen=True, kw_only=True):
+    """What is held, when and where. `attendees`: how many are expected."""
+
+    title: str
+    starts_at: datetime
+    ends_at: datetime
+    place: str | None = None
+    attendees: int | None = None
+    notes: str | None = None
+
+
+class OccasionAdded(Arrangement, Event, frozen=True, kw_only=True, omit_defaults=True):
+    """An occasion was sold with this contract. `organisation_id`: the contract's, which is firm by then."""
+
+    TOPIC: ClassVar[str] = "contract.occasion_added.v1"
+
+    occasion_id: UUID
+    organisation_id: UUID
+
+
+class OccasionChanged(Event, frozen=True, kw_only=True, omit_defaults=True):
+    """Only what changed stands here, each with its new value; None: cleared.
+
+    When one of the times changed both stand here, and `assigned_to`, who is taken then.
+    """
+
+    TOPIC: ClassVar[str] = "contract.occasion_changed.v1"
+
+    occasion_id: UUID
+    title: str | UnsetType = UNSET
+    starts_at: datetime | UnsetType = UNSET
+    ends_at: datetime | UnsetType = UNSET
+    place: str | None | UnsetType = UNSET
+    attendees: int | None | UnsetType = UNSET
+    notes: str | None | UnsetType = UNSET
+    assigned_to: UUID | None = None
+
+
+class OccasionAssigned(Event, frozen=True, kw_only=True, omit_defaults=True):
+    """Somebody is to hold it; None: nobody any more. What it is called and when it is, so that he can be told."""
+
+    TOPIC: ClassVar[str] = "contract.occasion_assigned.v1"
+
+    occasion_id: UUID
+    user_id: UUID | None = None
+    title: str
+    starts_at: datetime
+    ends_at: datetime
+
+
+class OccasionWithdrawn(Event, frozen=True, kw_only=True, omit_defaults=True):
+    TOPIC: ClassVar[str] = "contract.occasion_withdrawn.v1"
+
+    occasion_id: UUID
+    reason: str | None = None
+
+
+OccasionEvent = OccasionAdded | OccasionChanged | OccasionAssigned | OccasionWithdrawn
 MoneyEvent = PaymentRecorded | PaymentReversed | Invoiced | Credited
 ContractEvent = (
     ContractDrafted
@@ -161,4 +224,5 @@ ContractEvent = (
     | ContractCanceled
     | ContractArchived
     | MoneyEvent
+    | OccasionEvent
 )

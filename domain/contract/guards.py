@@ -1,5 +1,6 @@
-"""What a contract keeps for itself: its custom id, and who answers for it."""
+"""What a contract keeps for itself: custom id, invoices, occasions; who answers for it, who is taken when."""
 
+from datetime import UTC, datetime
 from typing import assert_never
 from uuid import UUID
 
@@ -15,6 +16,11 @@ from domain.contract.events import (
     ContractSigned,
     Credited,
     Invoiced,
+    OccasionAdded,
+    OccasionAssigned,
+    OccasionChanged,
+    OccasionEvent,
+    OccasionWithdrawn,
     PaymentRecorded,
     PaymentReversed,
 )
@@ -30,9 +36,16 @@ INVOICE = "contract.invoice"
 NUMBER = "contract.invoice_number"
 """Claim of the contract that an invoice or a credit note, by its number, belongs to."""
 
+OCCASION = "contract.occasion"
+"""Claim of the contract that an occasion, by its id, belongs to."""
+BOOKING = "contract.booking"
+"""Claims `<user>:<begin>:<end>:<occasion>`, for ever: somebody was to be there; its contract knows if he still is."""
+
 
 def guards(stream_id: UUID, event: ContractEvent) -> tuple[Guard, ...]:
     """Canceled and archived contracts keep their custom id: letters and papers go on naming them by it."""
+    if isinstance(event, OccasionEvent):
+        return of_occasion(event)
     match event:
         case ContractDrafted():
             return (
@@ -62,6 +75,35 @@ def guards(stream_id: UUID, event: ContractEvent) -> tuple[Guard, ...]:
             return ()
         case _:
             assert_never(event)
+
+
+def of_occasion(event: OccasionEvent) -> tuple[Guard, ...]:
+    match event:
+        case OccasionAdded():
+            return (ClaimAdded(kind=OCCASION, value=str(event.occasion_id)),)
+        case OccasionAssigned(user_id=user_id):
+            return booked(user_id, event.starts_at, event.ends_at, event.occasion_id)
+        case OccasionChanged(starts_at=datetime() as starts_at, ends_at=datetime() as ends_at):
+            return booked(event.assigned_to, starts_at, ends_at, event.occasion_id)
+        case OccasionChanged() | OccasionWithdrawn():
+            return ()
+        case _:
+            assert_never(event)
+
+
+def booked(
+    user_id: UUID | None, starts_at: datetime, ends_at: datetime, occasion_id: UUID
+) -> tuple[Guard, ...]:
+    if user_id is None:
+        return ()
+    return (
+        ClaimAdded(kind=BOOKING, value=f"{user_id}:{sortable(starts_at)}:{sortable(ends_at)}:{occasion_id}"),
+    )
+
+
+def sortable(moment: datetime) -> str:
+    """Texts of one length that sort as the moments do."""
+    return moment.astimezone(UTC).strftime("%Y%m%dT%H%M%S%f")
 
 
 def custom_id(text: str | None) -> Claim:

@@ -27,7 +27,7 @@ class AlreadySigned(DomainError):
 
 
 class NotSigned(DomainError):
-    """Only a signed contract is amended, paid and invoiced; an unsigned one is simply changed."""
+    """Only a signed contract is amended, paid, invoiced and has occasions; an unsigned one is simply changed."""
 
     code: ClassVar[str] = "contract.not_signed"
     kind: ClassVar[Kind] = Kind.CONFLICT
@@ -192,3 +192,31 @@ class CreditTooLarge(DomainError):
 
     code: ClassVar[str] = "contract.credit_too_large"
     kind: ClassVar[Kind] = Kind.INVALID
+
+
+class OccasionUnknown(DomainError):
+    """No occasion has this id, or it is not yours to know."""
+
+    code: ClassVar[str] = "contract.occasion_unknown"
+    kind: ClassVar[Kind] = Kind.MISSING
+
+
+class OccasionIsWithdrawn(DomainError):
+    """A withdrawn occasion is neither changed nor assigned."""
+
+    code: ClassVar[str] = "contract.occasion_withdrawn"
+    kind: ClassVar[Kind] = Kind.CONFLICT
+
+
+class OccasionTimesWrong(DomainError):
+    """An occasion begins before it ends, both in a year from 1900 to 9998."""
+
+    code: ClassVar[str] = "contract.occasion_times"
+    kind: ClassVar[Kind] = Kind.INVALID
+
+
+class OccasionAttached(DomainError):
+    """A contract with an occasion is not canceled, and not archived before it is over; `occasions` names them."""
+
+    code: ClassVar[str] = "contract.occasion_attached"
+    kind: ClassVar[Kind] = Kind.CONFLICT

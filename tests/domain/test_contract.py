@@ -90,7 +90,7 @@ SIGN = SignContract(contract_id=CONTRACT_ID, signed_by=BORIS, now=NOW)
 SIGN_TOO = SignContract(contract_id=CONTRACT_ID, signed_by=CARLA, now=NOW)
 AMEND = AmendContract(amount=euros("120"), reason="more work")
 CANCEL = CancelContract(reason="no need")
-ARCHIVE = ArchiveContract(reason="old")
+ARCHIVE = ArchiveContract(reason="old", now=NOW)
 
 
 # --- draft -----------------------------------------------------------------------------------------------------

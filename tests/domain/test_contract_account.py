@@ -275,7 +275,7 @@ def test_an_amendment_leaves_what_was_paid_and_invoiced():
 
 
 def test_what_is_paid_is_archived_and_no_sooner():
-    archive = ArchiveContract()
+    archive = ArchiveContract(now=NOW)
     given(CONTRACT, DRAFTED, SIGNED, paid("99.99")).when(archive).then_refused(NotSettled)
     given(CONTRACT, DRAFTED, SIGNED, paid("100.00")).when(archive).then(ContractArchived())
 
