@@ -31,10 +31,14 @@ ISSUE = Need(right="contract:invoice", view=VIEW)
 
 
 class Seller(Struct, frozen=True, kw_only=True):
-    """Who issues: as the settings say. `stated`: somebody has said it, it is not what an empty installation has."""
+    """Who issues: as the settings say. `stated`: somebody has said it, it is not what an empty installation has.
+
+    `in_earnest`: nothing that an invoice must bear may be missing, the buyer's address neither.
+    """
 
     particulars: Particulars
     stated: bool
+    in_earnest: bool = False
 
 
 class Place(Struct, frozen=True, kw_only=True):
@@ -91,6 +95,7 @@ class Invoices:
                 due_on=due_on,
                 seller=self._seller.particulars,
                 buyer=buyer,
+                address_required=self._seller.in_earnest,
             )
             told = {"id": str(invoice_id), "number": text, "contract_id": str(contract_id)}
             return await self._in(contract_id, command, number, context, {**told, **self._warnings(buyer)})

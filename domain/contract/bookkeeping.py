@@ -82,7 +82,7 @@ def reverse(account: Account, command: ReversePayment) -> PaymentReversed:
 def invoice(terms: Terms, account: Account, command: IssueInvoice) -> Invoiced:
     amount = part_of(terms.amount, command.amount)
     refuse_more(InvoiceTooLarge, amount, _left(terms, account.invoiced), "is not yet invoiced")
-    refuse_nameless(seller=command.seller, buyer=command.buyer)
+    refuse_nameless(command.seller, command.buyer, address_required=command.address_required)
     return Invoiced(
         invoice_id=command.invoice_id,
         number=command.number,
@@ -146,11 +146,15 @@ def refuse_more(
         raise wrong(refusal, "too_large", f"{left.amount} {left.currency} {what}.")
 
 
-def refuse_nameless(**parties: Particulars) -> None:
-    """Raises ParticularsMissing, naming each at once."""
-    missing = [f"/{who}/name" for who, party in parties.items() if not party.name.strip()]
-    if not (parties["seller"].address or "").strip():
-        missing.append("/seller/address")
+def refuse_nameless(seller: Particulars, buyer: Particulars, *, address_required: bool) -> None:
+    """Each is named with its address (Directive 2006/112/EC, article 226 (5)); all that is missing at once.
+
+    Raises ParticularsMissing.
+    """
+    stands = {"/seller/name": seller.name, "/seller/address": seller.address, "/buyer/name": buyer.name}
+    if address_required:
+        stands["/buyer/address"] = buyer.address
+    missing = [at for at, text in stands.items() if not (text or "").strip()]
     if missing:
         errors = tuple(
             FieldError(pointer=at, code="missing", detail="An invoice names it.") for at in missing

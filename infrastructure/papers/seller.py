@@ -21,4 +21,5 @@ def seller_of(settings: Settings) -> Seller:
             note=settings.seller_note or None,
         ),
         stated=stated,
+        in_earnest=settings.mode == "production",
     )

@@ -415,4 +415,21 @@ async def test_without_a_seller_nothing_is_issued_in_production(office, cluster,
             async with bare.nothing_stored():
                 answer = await invoice(bare.admin, contract, euros("1.00"))
     assert code(answer) == (422, "contract.particulars_missing")
-    assert {each["pointer"] for each in answer.json()["errors"]} == {"/seller/name", "/seller/address"}
+    missing = {"/seller/name", "/seller/address", "/buyer/address"}
+    assert {each["pointer"] for each in answer.json()["errors"]} == missing
+
+
+async def test_in_production_the_buyer_has_an_address(cluster, nats_server):
+    seller = {"seller_name": "Quai SA", "seller_address": "1 Quay, Le Havre"}
+    with servers.database(cluster) as addresses:
+        async with offices.opened(addresses, nats_server.url, mode="production", **seller) as real:
+            organisation = await real.organisation()
+            contract = await signed(real, organisation=organisation)
+            async with real.nothing_stored():
+                refused = await invoice(real.admin, contract, euros("1.00"))
+            address = {"legal": {"text": "5 quai des Brumes", "postal_code": "76600", "locality": "Le Havre"}}
+            await real.admin.patch(organisation, json={"addresses": address})
+            issued = await invoice(real.admin, contract, euros("1.00"))
+    assert code(refused) == (422, "contract.particulars_missing")
+    assert [each["pointer"] for each in refused.json()["errors"]] == ["/buyer/address"]
+    assert (issued.status_code, counter(issued), "warnings" in issued.json()) == (201, 1, False)

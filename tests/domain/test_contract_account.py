@@ -217,6 +217,15 @@ def test_everything_that_an_invoice_lacks_is_named_at_once():
     assert {each.pointer for each in refused.errors} == {"/seller/name", "/seller/address", "/buyer/name"}
 
 
+def test_where_the_buyers_address_is_required_an_invoice_names_it():
+    signed = given(CONTRACT, DRAFTED, SIGNED)
+    refused = signed.when(invoice(euros(1), address_required=True)).then_refused(ParticularsMissing)
+    assert [each.pointer for each in refused.errors] == ["/buyer/address"]
+    addressed = Particulars(name="Alpha", address="2 Quay")
+    issued = msgspec.structs.replace(invoiced("1.00"), buyer=addressed)
+    signed.when(invoice(euros(1), address_required=True, buyer=addressed)).then(issued)
+
+
 def test_what_is_credited_may_be_invoiced_again():
     past = (DRAFTED, SIGNED, invoiced("100.00"))
     given(CONTRACT, *past).when(credit(euros("30"))).then(credited("30.00"))
