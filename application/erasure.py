@@ -3,7 +3,7 @@
 from functools import partial
 from uuid import UUID
 
-from application.access import Need, Resource
+from application.access import SYSTEM_ROLE, Need, Resource, system
 from application.contact import of as of_contact
 from application.context import Context, DryRun
 from application.execute import Execute
@@ -53,6 +53,17 @@ class Erasures:
         return await self._execute(
             CONTACT, contact_id, EraseContact(reason=reason), context, need, resource=about, relies=unheld
         )
+
+    async def again(self, noun: str, person: UUID) -> None:
+        """Says once more that a `user` or a `contact` was erased, in a log that was set back to before it was said. His
+        key is destroyed, so no hold has anything to hold, and nobody can be asked whether to.
+        """
+        context, need = Context(caller=system(), request_id="erased-before"), Need(right=None, by="system")
+        reason = "Erased before the log was set back to an earlier moment"
+        if noun == USER.noun:
+            await self._execute(USER, person, EraseUser(reason=reason, by_role=SYSTEM_ROLE), context, need)
+        else:
+            await self._execute(CONTACT, person, EraseContact(reason=reason), context, need)
 
     async def export(self, user_id: UUID, context: Context) -> Answer:
         """Records that everything about him was given out. Raises UserUnknown, UserIsErased."""

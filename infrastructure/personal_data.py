@@ -34,6 +34,7 @@ class Wrapping:
             raise ValueError("the key-encryption key has 32 bytes")
         self._aead = AESGCM(key)
         self._claims = HKDF(hashes.SHA256(), 32, None, b"chancery claims").derive(key)
+        self._files = HKDF(hashes.SHA256(), 32, None, b"chancery files").derive(key)
 
     def wrap(self, secret: bytes, purpose: bytes) -> bytes:
         nonce = os.urandom(12)
@@ -41,6 +42,12 @@ class Wrapping:
 
     def unwrap(self, wrapped: bytes, purpose: bytes) -> bytes:
         return self._aead.decrypt(wrapped[:12], wrapped[12:], purpose)
+
+    def mac(self, purpose: bytes) -> hmac.HMAC:
+        """Of a file that goes out and comes back: whoever has not this key cannot have changed it."""
+        mac = hmac.HMAC(self._files, hashes.SHA256())
+        mac.update(purpose + b"\0")
+        return mac
 
     def blind(self, kind: str, value: str) -> str:
         """What a claim keeps instead of a personal value: equal values stay equal, and nobody can guess them back."""

@@ -1,0 +1,261 @@
+"""Subject keys backed up apart from the log, and brought back so that nobody who was forgotten is known again."""
+
+import os
+import secrets
+from base64 import b64decode, b64encode
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from itertools import islice
+from pathlib import Path
+from typing import IO, Any
+from uuid import UUID
+
+import msgspec
+from msgspec import Struct
+from psycopg import AsyncConnection, IsolationLevel
+
+from infrastructure.personal_data import Wrapping
+from infrastructure.postgres import APPEND, PROJECTOR, connect
+from infrastructure.role import holders
+from projections.audit_log import AuditLog
+from projections.projection import discover
+
+FORMAT = "chancery-subject-keys/1"
+AT_ONCE = 5_000
+OPTIONS = "-c jit=off -c lock_timeout=10s"
+_PURPOSE = b"subject keys"
+
+
+class KeysRefused(Exception):
+    """The file or the database is not what is asked for; the message says why. Nothing was changed."""
+
+
+class Head(Struct, frozen=True, kw_only=True):
+    """A file's first line: which log its keys are of (the id of its first event), and how far that had come."""
+
+    format: str
+    log: UUID | None
+    position: int
+    taken_at: str
+
+
+class Tail(Struct, frozen=True, kw_only=True):
+    """Its last line: how many keys stand above it, and a MAC over every byte that does."""
+
+    keys: int
+    mac: str
+
+
+class Line(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One subject's key, wrapped by the key-encryption key; None: destroyed, which is for ever."""
+
+    subject: UUID
+    made_at: str
+    wrapped: str | None = None
+    destroyed_at: str | None = None
+
+
+class Kept(Struct, frozen=True, kw_only=True):
+    """What a file holds."""
+
+    position: int
+    keys: int
+    destroyed: int
+
+
+class Restored(Struct, frozen=True, kw_only=True):
+    """What a file brought: keys that were missing, and keys that were destroyed again; `to_build`: read models that
+    were dropped, since they may show what was forgotten."""
+
+    added: int
+    destroyed: int
+    to_build: tuple[str, ...]
+
+
+async def backup(url: str, wrapping: Wrapping, path: Path) -> Kept:
+    """All keys as of one moment; takes the place of an older backup in one step. The keys stay wrapped.
+
+    Raises KeysRefused when the file that stands there knows more: somebody was forgotten whom this database knows.
+    """
+    async with await connect(url, options=OPTIONS, name="chancery subject keys") as connection:
+        await connection.set_isolation_level(IsolationLevel.REPEATABLE_READ)
+        async with connection.transaction():
+            head = await _head(connection)
+            if _there(path):
+                await _no_newer(connection, wrapping, path, head)
+            mac, keys, destroyed = wrapping.mac(_PURPOSE), 0, 0
+            with _written(path) as file:
+                _write(file, mac, head)
+                async for line in _lines(connection):
+                    keys, destroyed = keys + 1, destroyed + (line.wrapped is None)
+                    _write(file, mac, line)
+                tail = Tail(keys=keys, mac=mac.finalize().hex())
+                file.write(msgspec.json.encode(tail) + b"\n")
+            return Kept(position=head.position, keys=keys, destroyed=destroyed)
+
+
+async def restore(owner_url: str, wrapping: Wrapping, path: Path) -> Restored:
+    """Adds the keys that are missing, and destroys every key that the file or the log calls destroyed; a key that is
+    destroyed here stays so. Where that changed anything, every read model that was built is dropped in the same
+    transaction: none shows a moment longer what was forgotten.
+
+    Raises KeysRefused, also while anybody builds read models: they would be served.
+    """
+    head = checked(wrapping, path)
+    async with await connect(owner_url, options=OPTIONS, name="chancery subject keys") as connection:
+        async with connection.transaction():
+            await connection.execute("select pg_advisory_xact_lock(%s)", (APPEND,))
+            ours = await _head(connection)
+            _same_log(path, head, ours)
+            if at_work := await holders(connection, PROJECTOR, list(discover())):
+                raise KeysRefused(
+                    f"`chancery work` is at work ({min(at_work)}…). Stop it, and what serves, first."
+                )
+            await connection.execute(_BROUGHT)
+            async with connection.cursor() as cursor, cursor.copy(_COPY) as copy:
+                for line in _read(path):
+                    wrapped = None if line.wrapped is None else b64decode(line.wrapped)
+                    await copy.write_row((line.subject, wrapped, line.made_at, line.destroyed_at))
+            destroyed = (await connection.execute(_DESTROY)).rowcount
+            added = (await connection.execute(_ADD)).rowcount
+            dropped = await _drop_read_models(connection) if destroyed or added else ()
+        return Restored(added=added, destroyed=destroyed, to_build=dropped)
+
+
+async def unrecorded(connection: AsyncConnection[Any]) -> list[tuple[UUID, str]]:
+    """Whose key is destroyed though the log does not call him erased, since it was set back: his id and his noun."""
+    rows = await connection.execute(_UNRECORDED)
+    return [(subject, noun) for subject, noun in await rows.fetchall()]
+
+
+def checked(wrapping: Wrapping, path: Path) -> Head:
+    """The first line, after every byte was looked at. Raises KeysRefused."""
+    mac, keys, last = wrapping.mac(_PURPOSE), 0, b""
+    try:
+        with path.open("rb") as file:
+            first = file.readline()
+            head = msgspec.json.decode(first, type=Head)
+            if head.format != FORMAT:
+                raise KeysRefused(f"{path} is a backup of another kind: {head.format}")
+            mac.update(first)
+            for raw in file:
+                if last:
+                    mac.update(last)
+                    keys += 1
+                last = raw
+        tail = msgspec.json.decode(last, type=Tail)
+    except (OSError, msgspec.MsgspecError) as error:
+        raise KeysRefused(f"{path} is no whole backup of subject keys: {error}") from None
+    if tail.keys != keys or not secrets.compare_digest(mac.finalize().hex(), tail.mac):
+        raise KeysRefused(f"{path} was changed, or was made under another key-encryption key.")
+    return head
+
+
+def _there(path: Path) -> bool:
+    return path.exists()
+
+
+def _read(path: Path) -> Iterator[Line]:
+    """Of a file that was checked."""
+    decode = msgspec.json.Decoder(Line).decode
+    with path.open("rb") as file:
+        file.readline()
+        last = b""
+        for raw in file:
+            if last:
+                yield decode(last)
+            last = raw
+
+
+async def _no_newer(connection: AsyncConnection[Any], wrapping: Wrapping, path: Path, ours: Head) -> None:
+    _same_log(path, checked(wrapping, path), ours)
+    lines = _read(path)
+    while page := list(islice(lines, AT_ONCE)):
+        asked = [line.subject for line in page], [line.wrapped is None for line in page]
+        if (await connection.execute(_UNKNOWN_HERE, asked)).rowcount:
+            raise KeysRefused(
+                f"{path} knows more than this database, which was set back: restore from it first."
+            )
+
+
+def _same_log(path: Path, theirs: Head, ours: Head) -> None:
+    if None not in (theirs.log, ours.log) and theirs.log != ours.log:
+        raise KeysRefused(f"{path} holds the keys of another log.")
+
+
+async def _head(connection: AsyncConnection[Any]) -> Head:
+    row = await (await connection.execute(_HEAD)).fetchone()
+    assert row is not None
+    return Head(format=FORMAT, log=row[0], position=row[1], taken_at=row[2])
+
+
+async def _lines(connection: AsyncConnection[Any]) -> AsyncIterator[Line]:
+    async with connection.cursor(name="subject_keys") as cursor:
+        await cursor.execute(_ALL)
+        while rows := await cursor.fetchmany(AT_ONCE):
+            for subject, wrapped, made_at, destroyed_at in rows:
+                told = None if wrapped is None else b64encode(wrapped).decode()
+                yield Line(subject=subject, wrapped=told, made_at=made_at, destroyed_at=destroyed_at)
+
+
+async def _drop_read_models(connection: AsyncConnection[Any]) -> tuple[str, ...]:
+    """All but the audit log, which holds what the log holds, sealed, and whose tree is signed."""
+    models = {name: model for name, model in discover().items() if not isinstance(model, AuditLog)}
+    rows = await connection.execute(
+        "delete from projections where name = any(%s) returning name, place", (list(models),)
+    )
+    for name, place in await rows.fetchall():
+        for table in models[name].tables:
+            await connection.execute(f'drop table if exists "{place}"."{table}"'.encode())
+    return tuple(models)
+
+
+@contextmanager
+def _written(path: Path) -> Iterator[IO[bytes]]:
+    """For its owner's eyes; whole on the disk before it has its name."""
+    fresh = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    try:
+        with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        fresh.replace(path)
+    except BaseException:
+        fresh.unlink(missing_ok=True)
+        raise
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def _write(file: IO[bytes], mac: Any, line: Struct) -> None:
+    raw = msgspec.json.encode(line) + b"\n"
+    mac.update(raw)
+    file.write(raw)
+
+
+_HEAD = b"""select (select event_id from stored_events where notification_id = 1),
+  coalesce((select max(notification_id) from stored_events), 0), clock_timestamp()::text"""
+_ALL = b"select subject_id, wrapped, made_at::text, destroyed_at::text from subject_keys order by subject_id"
+_UNKNOWN_HERE = b"""
+select from unnest(%s::uuid[], %s::bool[]) as theirs(subject_id, destroyed) left join subject_keys k using (subject_id)
+  where k.subject_id is null or theirs.destroyed and k.wrapped is not null limit 1"""
+_BROUGHT = b"create temp table brought (like subject_keys) on commit drop"
+_COPY = b"copy brought (subject_id, wrapped, made_at, destroyed_at) from stdin"
+_DESTROY = b"""
+insert into subject_keys (subject_id, wrapped, made_at, destroyed_at)
+  select subject_id, null, coalesce(min(made_at), clock_timestamp()), clock_timestamp() from (
+    select subject_id, made_at from brought where wrapped is null
+    union all select originator_id, null from stored_events where topic like '%.erased.v%') as gone
+  group by subject_id
+on conflict (subject_id) do update set wrapped = null, destroyed_at = excluded.destroyed_at
+  where subject_keys.wrapped is not null"""
+_ADD = b"insert into subject_keys select * from brought where wrapped is not null on conflict do nothing"
+_UNRECORDED = b"""
+select k.subject_id, split_part(e.topic, '.', 1) from subject_keys k
+  join stored_events e on e.originator_id = k.subject_id and e.originator_version = 1
+  where k.wrapped is null and split_part(e.topic, '.', 1) in ('user', 'contact') and not exists (
+    select from stored_events x where x.originator_id = k.subject_id and x.topic like '%.erased.v%')
+  order by e.notification_id"""
