@@ -123,6 +123,10 @@ async def order(source: Source) -> Order:
     return Order(checkpoint=await source.checkpoint(), keys=await source.keys())
 
 
+def first_line(settled: Order) -> bytes:
+    return written(Header(format=FORMAT, origin=settled.head.origin, size=settled.head.size))
+
+
 async def export_lines(source: Source, settled: Order | None = None, done: int = 0) -> AsyncIterator[bytes]:
     """The export of a whole log, some lines at a time. Raises NothingToExport, Malformed.
 
@@ -131,7 +135,7 @@ async def export_lines(source: Source, settled: Order | None = None, done: int =
     settled = settled or await order(source)
     size = settled.head.size
     if done == 0:
-        yield written(Header(format=FORMAT, origin=settled.head.origin, size=size))
+        yield first_line(settled)
     above = b""
     for number in range(done, -(-size // WIDTH)):
         if (number % WIDTH == 0 or not above) and size // WIDTH > number:

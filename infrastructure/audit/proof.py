@@ -1,13 +1,15 @@
 """One entry's proof: made from an export without a server, and checked with nothing but the log's key."""
 
+import itertools
 from collections.abc import Iterable
 from typing import NamedTuple
 
 import msgspec
 
 from infrastructure.audit.export import NothingToExport
-from infrastructure.audit.form import Line, Trailer, checkpoint_of
+from infrastructure.audit.form import Line, ProvedLine, SelectionHeader, Trailer, checkpoint_of
 from infrastructure.audit.signed_note import Verifier, open_note, parse_note
+from infrastructure.audit.verify_file import is_selection
 from projections.merkle import inclusion_spans, leaf_hash
 from projections.proofs import Checkpoint, Proof, parse_checkpoint, parse_proof
 from projections.tiles import WIDTH, Edge, TileAt, hashes, wanted
@@ -25,10 +27,32 @@ class Proved(NamedTuple):
 
 
 def prove(lines: Iterable[bytes], position: int) -> Proved:
-    """From the lines of a whole export; the tree is not kept, only what lies beside the entry's way to the root.
+    """From the lines of an export. Raises NothingToExport when it ends before, Malformed, msgspec.DecodeError."""
+    lines = iter(lines)
+    first = next(lines, b"")
+    found = (
+        _selected(first, lines, position)
+        if is_selection(first)
+        else _computed(itertools.chain([first], lines), position)
+    )
+    if found is None:
+        raise NothingToExport(f"there is no entry {position} under a checkpoint in this export")
+    return found
 
-    Raises NothingToExport when the export ends before, Malformed, msgspec.DecodeError.
-    """
+
+def _selected(first: bytes, lines: Iterable[bytes], position: int) -> Proved | None:
+    """A selection has the proof beside the entry."""
+    note = msgspec.json.decode(first, type=SelectionHeader).checkpoint
+    begins = b'{"i":%d,' % (position - 1)
+    for line in lines:
+        if line.startswith(begins):
+            entry = msgspec.json.decode(line, type=ProvedLine)
+            return Proved(entry.leaf, Proof(index=entry.i, path=entry.path, checkpoint=note))
+    return None
+
+
+def _computed(lines: Iterable[bytes], position: int) -> Proved | None:
+    """Of a whole log the tree is not kept, only what lies beside the entry's way to the root."""
     entry: Line | None = None
     size, edge, row = 0, Edge(), list[bytes]()
     needed: set[TileAt] = set()
@@ -51,7 +75,7 @@ def prove(lines: Iterable[bytes], position: int) -> Proved:
             edge, changed = edge.grown(row)
             kept |= {at: tile for at, tile in changed.items() if at in needed}
             row.clear()
-    raise NothingToExport(f"there is no entry {position} under a checkpoint in this export")
+    return None
 
 
 def check(text: str, leaf: bytes, trusted: Iterable[Verifier]) -> Checkpoint:

@@ -83,7 +83,7 @@ class Findings:
         self.note(Finding(verdict=Verdict.INCOMPLETE, detail=detail, position=position))
 
     def continues(self, checkpoint: Checkpoint) -> bool:
-        """Whether a log with this head can begin with what the kept checkpoint covered; what speaks against is noted."""
+        """Whether a log with this head can begin with what the kept one covered; what speaks against it is noted."""
         kept = self.kept_head
         if kept is None:
             return False

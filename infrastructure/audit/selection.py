@@ -26,8 +26,8 @@ class Selection(
     `subject`: the record, by its stream. `allowed_by`: the grant's id or `role:<name>` that the actor relied on.
     """
 
-    first: int
-    last: int
+    first: int = 1
+    last: int = 2**63 - 1
     topic: tuple[str, ...] = ()
     subject: tuple[UUID, ...] = ()
     actor: tuple[UUID, ...] = ()

@@ -99,6 +99,35 @@ def test_one_entry_is_proved_out_of_an_export(log: str) -> None:
     assert audit("prove", 601, "log.ndjson").exit_code == 3
 
 
+def test_a_range_and_what_fits_are_exported_with_proofs(log: str) -> None:
+    assert audit("export", "some", "--from", 100, "--to", 120).output.endswith("21 entries in some\n")
+    told = audit("verify", "some", "--keep", "kept")
+    assert told.exit_code == 0, told.output
+    assert (
+        "a selection out of 600 entries: entries 100 to 120\nevery entry of that range is in it"
+        in told.output
+    )
+    assert audit("export", "more", "--topic", "thing", "--continues", "kept").exit_code == 0
+    told = audit("verify", "more", "--key", key_in(told.output), "--checkpoint", "kept")
+    assert told.exit_code == 0, told.output
+    assert "only a whole export shows that nothing is left out" in told.output
+    assert told.output.endswith(f"ok: 600 entries under the signed root of {ORIGIN}\n")
+    assert audit("export", "none", "--topic", "contract").output.endswith("0 entries in none\n")
+    assert audit("prove", 110, "some").output == audit("prove", 110, "more").output
+    assert audit("prove", 121, "some").exit_code == 3
+
+
+def test_a_selection_that_cannot_be_is_refused(log: str, tmp_path: Path) -> None:
+    for wrong in (["--from", "601"], ["--from", "9", "--to", "8"], ["--to", "2001-01-01"]):
+        told = audit("export", "none", *wrong)
+        assert (told.exit_code, "there is nothing from" in told.output) == (3, True), told.output
+    for nonsense in ("yesterday", "2026-13-01", "2026-01-01T00:00:00", "-5"):
+        assert audit("export", "none", "--from", nonsense).exit_code == 2
+    Path("other").write_text("other.example\n1\n" + "A" * 43 + "=\n\n— other.example AAAAAAA=\n")
+    assert audit("export", "none", "--from", "1", "--continues", "other").exit_code == 3
+    assert {each.name for each in tmp_path.iterdir()} == {"other"}
+
+
 def test_without_a_database_it_says_what_to_do(tmp_path: Path) -> None:
     told = audit("export", "log.ndjson")
     assert told.exit_code == 3

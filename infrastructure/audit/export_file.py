@@ -1,0 +1,151 @@
+"""An export as a file: under its name only once it is whole, and one that was interrupted goes on where it stopped."""
+
+import fcntl
+import os
+from collections.abc import Callable, Iterator
+from hashlib import sha256
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
+
+import msgspec
+from msgspec import Struct
+
+from infrastructure.audit import export, selected
+from infrastructure.audit.export import Order, Source, export_lines
+from infrastructure.audit.form import LONGEST_LINE, Block, End, ProvedLine, checkpoint_of, encode, written
+from infrastructure.audit.report import Verdict
+from infrastructure.audit.selected import Asked, selected_lines, settle
+from infrastructure.audit.verify_file import examiner_for
+from projections.tiles import WIDTH
+
+Progress = Callable[[int, int], None]
+"""Told the position reached, and the last one there will be."""
+
+
+class Busy(Exception):
+    """Another export is being written to the same file."""
+
+
+class Written(NamedTuple):
+    """How many entries the file has, and after how many of them it went on: 0, if it was not interrupted."""
+
+    entries: int
+    resumed: int
+
+
+class _Begun(Struct, frozen=True, kw_only=True):
+    """What stands beside an unfinished file: what was asked for, and what was settled then."""
+
+    asked: Asked
+    order: Order
+
+
+class _Done(NamedTuple):
+    """The part that is there: `size` bytes of it are good, with so many entries, up to `position`."""
+
+    size: int
+    entries: int
+    position: int
+
+
+_NOTHING = _Done(0, 0, 0)
+
+
+async def write_export(source: Source, asked: Asked, file: Path, told: Progress) -> Written:
+    """Write the log, or what is asked for of it, as it is signed now, or was when this export was begun.
+
+    Raises NothingToExport, Malformed, Backwards, Busy, OSError.
+    """
+    begun = file.with_name(f"{file.name}.part.order")
+    fresh = await settle(source, asked)
+    with file.with_name(f"{file.name}.part").open("a+b") as part:
+        try:
+            fcntl.flock(part, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise Busy(f"another export is writing to {file}") from None
+        order, done = _resumable(begun, part, asked, fresh) or (fresh, _NOTHING)
+        part.truncate(done.size)
+        if done is _NOTHING:
+            begun.write_bytes(encode(_Begun(asked=asked, order=order)))
+        entries = await _write(source, order, part, done, told)
+        _finish(part, file)
+    begun.unlink()
+    return Written(entries, done.entries)
+
+
+async def _write(source: Source, order: Order, part: BinaryIO, done: _Done, told: Progress) -> int:
+    """What is missing; answers how many entries the file has now."""
+    entries = done.entries
+    if order.selection is None:
+        size = order.head.size
+        async for lines in export_lines(source, order, done.position // WIDTH):
+            part.write(lines)
+            entries += lines.count(b'{"i":')
+            told(entries, size)
+        return entries
+    if done is _NOTHING:
+        part.write(selected.first_line(order, order.selection))
+    async for position, lines in selected_lines(source, order, done.position):
+        part.write(lines)
+        entries += lines.count(b"\n")
+        told(position, order.selection.last)
+    digest = sha256()
+    part.seek(0)
+    while chunk := part.read(1 << 20):
+        digest.update(chunk)
+    part.write(written(End(entries=entries, sha256=digest.hexdigest())))
+    return entries
+
+
+def _finish(part: BinaryIO, file: Path) -> None:
+    part.flush()
+    os.fsync(part.fileno())
+    Path(part.name).replace(file)
+
+
+def _resumable(begun: Path, part: BinaryIO, asked: Asked, now: Order) -> tuple[Order, _Done] | None:
+    """What to go on with, if the part is of the same log, was begun for the same, and is sound as far as it goes."""
+    try:
+        kept = msgspec.json.decode(begun.read_bytes(), type=_Begun)
+    except (FileNotFoundError, msgspec.MsgspecError):
+        return None
+    head = checkpoint_of(kept.order.checkpoint)
+    if kept.asked != asked or head.origin != now.head.origin or head.size > now.head.size:
+        return None
+    begins = (
+        export.first_line(kept.order)
+        if kept.order.selection is None
+        else selected.first_line(kept.order, kept.order.selection)
+    )
+    lines, entries, done = _lines(part), 0, _NOTHING
+    if next(lines, b"") != begins:
+        return None
+    examiner = examiner_for(begins)
+    examiner.take(begins)
+    for line in lines:
+        examiner.take(line)
+        entries += line.startswith(b'{"i":')
+        if reached := _reached(line, whole=kept.order.selection is None):
+            done = _Done(part.tell(), entries, reached)
+    if done is _NOTHING or any(each.verdict is not Verdict.INCOMPLETE for each in examiner.report().findings):
+        return None
+    return kept.order, done
+
+
+def _reached(line: bytes, *, whole: bool) -> int | None:
+    """The position after which an export can go on behind this line, if it ends a block or is a proved entry."""
+    try:
+        if whole and line.startswith(b'{"block":'):
+            return (msgspec.json.decode(line, type=Block).block + 1) * WIDTH
+        if not whole and line.startswith(b'{"i":'):
+            return msgspec.json.decode(line, type=ProvedLine).i + 1
+    except msgspec.MsgspecError:
+        return None  # the examiner has noted it, too
+    return None
+
+
+def _lines(part: BinaryIO) -> Iterator[bytes]:
+    """Those that were written to their end."""
+    part.seek(0)
+    while (line := part.readline(LONGEST_LINE)).endswith(b"\n"):
+        yield line
