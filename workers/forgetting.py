@@ -1,13 +1,19 @@
-"""What goes after a person was forgotten and is in no read model: contents of his files, and exports that have him."""
+"""What goes after a person was forgotten: contents of his files, files he imported, exports that have him, older read
+models."""
 
 from typing import Any, LiteralString
 from uuid import UUID
 
+from domain.imports.events import ImportStarted
 from infrastructure.bootstrap import System
+from projections.audit_log import AuditLog
 from projections.contact import CONTACTS
 from projections.export import EXPORTS
 from projections.file import FILES
+from projections.projection import discover
 from projections.user import USERS
+from workers import imports
+from workers.rebuild import drop_older
 
 
 class StillExporting(Exception):
@@ -17,25 +23,38 @@ class StillExporting(Exception):
 async def forget_user(system: System, user_id: UUID, position: int) -> None:
     """Files that a record of the house binds stay: they are the house's; all others of his go.
 
-    Raises Behind, StillExporting: to be tried again.
+    Raises Behind, StillExporting, StillImporting, Busy: to be tried again.
     """
     await system.reached(FILES.name, position)
     await _followed(system, USERS.name, position)
     for (file_id,) in await _rows(system, "select id from read.file where owner_id = %s", (user_id,)):
         await system.file_upkeep.forget(file_id)
+    await system.reached(AuditLog.name, position)
+    started = "select stream_id from read.audit_entry where actor_id = %s and topic = %s"
+    for (import_id,) in await _rows(system, started, (user_id, ImportStarted.TOPIC)):
+        await imports.forget(system, import_id)
     await _exports(system, "users", user_id, position)
+    await _older_models(system, position)
 
 
 async def forget_contact(system: System, contact_id: UUID, position: int) -> None:
-    """Raises Behind, StillExporting: to be tried again."""
+    """Raises Behind, StillExporting, Busy: to be tried again."""
     await _followed(system, CONTACTS.name, position)
     await _exports(system, "contacts", contact_id, position)
+    await _older_models(system, position)
 
 
 async def _followed(system: System, model: str, position: int) -> None:
     """What is exported from now on has nothing of him, and every export from before is known."""
     await system.reached(model, position)
     await system.reached(EXPORTS.name, await system.log.head())
+
+
+async def _older_models(system: System, position: int) -> None:
+    """Once each that is in use has passed him, none that has him comes to be kept aside any more."""
+    for name in discover():
+        await system.reached(name, position)
+    await drop_older(system.url, position)
 
 
 async def _exports(system: System, path: str, person: UUID, position: int) -> None:

@@ -17,7 +17,16 @@ from application.access import system as by_itself
 from application.context import Context
 from application.file_content import ObjectMissing
 from application.imports import RUN
-from domain.imports.aggregate import Applied, Applying, Canceled, Failed, Import, Previewed, Reading
+from domain.imports.aggregate import (
+    Applied,
+    Applying,
+    Canceled,
+    Failed,
+    Import,
+    Nothing,
+    Previewed,
+    Reading,
+)
 from domain.imports.commands import FailImport, FinishImport, PreviewImport
 from domain.imports.events import ORGANISATIONS, Counts, ImportApplyBegan, ImportStarted
 from domain.shared import Actor, Stored
@@ -38,6 +47,10 @@ _log = structlog.get_logger("imports")
 
 class Stopped(Exception):
     """Somebody has canceled it, or another attempt has brought it to its end."""
+
+
+class StillImporting(Exception):
+    """A job has this import in its hands."""
 
 
 class Job:
@@ -200,6 +213,22 @@ async def clear(system: System, import_id: UUID) -> None:
     state = await system.imports.state(import_id)
     if isinstance(state, Applied | Canceled | Failed):
         await system.objects.remove(state.about.object_id)
+
+
+async def forget(system: System, import_id: UUID) -> None:
+    """Whoever sent the file was forgotten: what is not over ends, and of the file nothing is kept.
+
+    Raises StillImporting while a job may be at it, which writes down how far it came before it sees that it is over.
+    """
+    state = await system.imports.state(import_id)
+    if isinstance(state, Nothing):
+        return
+    if isinstance(state, Reading | Previewed | Applying):
+        await system.imports.cancel(import_id, Context(caller=by_itself(), request_id="import.forget"))
+    await system.objects.remove(state.about.object_id)
+    await system.import_progress.drop(import_id)
+    if isinstance(state, Reading | Applying):
+        raise StillImporting
 
 
 async def expire(system: System) -> None:

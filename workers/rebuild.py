@@ -13,7 +13,7 @@ from infrastructure.event_log import EventLog
 from infrastructure.postgres import connect
 from infrastructure.role import Connection
 from infrastructure.tasks import end
-from projections.projection import Batch, Projection
+from projections.projection import Batch, Projection, discover
 from workers import checkpoint
 from workers.checkpoint import Checkpoint, running
 
@@ -105,6 +105,24 @@ async def compare(
         built = await _built(connection, events, projection, told)
         await _drop(connection, projection, NEXT)
         return built
+
+
+async def drop_older(url: str, position: int) -> None:
+    """What was built before that position and is not in use: kept aside by a rebuild, or left by one that died.
+
+    Raises Busy while one of them is being built: then it is about to come into use.
+    """
+    async with await connect(url, options=OPTIONS, name="chancery rebuild") as connection:
+        rows = await connection.execute(
+            "select name, place from projections where place = any(%s) and position < %s",
+            ([NEXT, KEPT], position),
+        )
+        old = await rows.fetchall()
+    known = discover()
+    for name, place in old:
+        if name in known:
+            async with _alone(url, known[name]) as connection:
+                await _drop(connection, known[name], place)
 
 
 async def verify(url: str, name: str) -> Verified | None:

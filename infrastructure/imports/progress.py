@@ -124,6 +124,11 @@ class ImportProgress:
                 for row, cells, problems in rows
             ]
 
+    async def drop(self, import_id: UUID) -> None:
+        """Its preview and its failed rows."""
+        async with self._pool.connection() as connection:
+            await connection.execute("delete from import_progress where import_id = %s", (import_id,))
+
     async def forget(self, age: timedelta) -> None:
         """What nothing has happened to for so long: its rows may hold people's data."""
         async with self._pool.connection() as connection:

@@ -3,16 +3,23 @@
 import json
 from uuid import UUID, uuid4
 
+import psycopg
 import pytest
 
 from application.reactions import FORGET_CONTACT_WHEN_ERASED, FORGET_USER_WHEN_ERASED
 from infrastructure.event_store import new_id
 from infrastructure.operations import Taken
+from infrastructure.postgres import connect
+from projections.session import SESSIONS
+from projections.user import USERS
 from tests import office as offices
 from tests import servers
 from tests.api.test_erasure import ASKED, code
-from workers import operations
+from tests.importing import codes, dbf, worked
+from tests.importing import sent as imported
+from workers import checkpoint, imports, operations
 from workers.forgetting import StillExporting
+from workers.rebuild import rebuild
 
 pytestmark = pytest.mark.anyio
 PDF = b"%PDF-1.7\n1 0 obj<<>>endobj\ntrailer<<>>\n%%EOF\n"
@@ -183,6 +190,50 @@ async def test_exports_that_have_him_go_whoever_asked_for_them_and_his_own(offic
     shown = (await office.admin.get(own)).json()
     assert shown["filter"] is None
     assert (await office.admin.get(f"{own}/content")).status_code in (403, 404)
+
+
+async def test_the_files_he_imported_go_with_their_previews_and_what_is_not_over_ends(office, object_store):
+    clerk = await office.user("import:run")
+    word, first = uuid4().hex, [{"INDEX": "12", "CITY": "X"}]
+    read = UUID((await imported(clerk.client, dbf(codes(3) + first), name=f"{word}.dbf")).json()["id"])
+    await worked(office, imports.read, str(read))
+    (await office.admin.post(f"/imports/{read}/cancel")).raise_for_status()
+    waits = UUID((await imported(clerk.client, dbf(codes(3) + first))).json()["id"])
+    await worked(office, imports.read, str(waits))
+    (await office.admin.post(f"/imports/{waits}/cancel")).raise_for_status()
+    unread = UUID((await imported(clerk.client, dbf(codes(3)))).json()["id"])
+    kept = "select count(*) from import_progress where import_id = any(%s)"
+    assert office.owner.execute(kept, ([read, waits],)).fetchone() == (2,)
+    assert str(unread) in object_store.names
+    taken = await erased(office, "user", clerk.id)
+    with pytest.raises(imports.StillImporting):
+        await operations.user_forget(office.system, taken)
+    await office.admin.get("/users")  # read models follow
+    await operations.user_forget(office.system, taken)
+    assert (await office.admin.get(f"/imports/{unread}")).json()["state"] == "canceled"
+    assert {str(read), str(waits), str(unread)} & set(object_store.names) == set()
+    assert office.owner.execute(kept, ([read, waits, unread],)).fetchone() == (0,)
+
+
+async def test_a_read_model_that_was_kept_aside_or_left_unfinished_goes(office, zoe):
+    system, log = office.system, office.system.log
+    await office.admin.get("/users")
+    await rebuild(system.url, log, USERS)
+    async with await connect(system.url) as connection:
+        await checkpoint.begin(connection, USERS, "read_next")
+        await checkpoint.begin(connection, SESSIONS, "read_next")
+    aside = "select name, place from projections where place <> 'read'"
+    assert set(office.owner.execute(aside).fetchall()) == {
+        ("user", "read_prev"), ("user", "read_next"), ("session", "read_next")
+    }  # fmt: skip
+    with psycopg.connect(office.addresses.admin) as admin:
+        assert admin.execute('select count(*) from read_prev."user" where id = %s', (zoe.id,)).fetchone() == (
+            1,
+        )
+    await forgotten(office, "user", zoe.id)
+    assert office.owner.execute(aside).fetchall() == []
+    tables = "select count(*) from pg_tables where schemaname in ('read_prev', 'read_next')"
+    assert office.owner.execute(tables).fetchone() == (0,)
 
 
 async def test_an_export_that_is_still_made_is_waited_for(office):

@@ -257,7 +257,7 @@ def test_the_office_gets_paid(paste, admin, chancery, tmp_path):
 
 
 def test_somebody_is_forgotten(paste, admin, chancery, tmp_path):
-    prepared, export, hold, release, erase, check = blocks("forget-somebody.md")
+    prepared, export, hold, release, erase, check, backup = blocks("forget-somebody.md")
     who = made(admin, "/users", email="zoe@example.org", first_name="Zoe", last_name="Zimt")["id"]
     known = {"TOKEN": token_of(admin), "WHO": who, "CHANCERY_DATA_DIR": str(chancery.data_dir)}
     paste(prepared, export.replace("personal-data.json", str(tmp_path / "zoe.json")), **known)
@@ -270,6 +270,11 @@ def test_somebody_is_forgotten(paste, admin, chancery, tmp_path):
     rehearsed, erased = paste(prepared, erase, **known)
     assert ([each["topic"] for each in rehearsed["events"]], erased["id"]) == (["user.erased.v1"], who)
     paste(check.replace("audit.ndjson", str(tmp_path / "audit.ndjson")), **known)
+    paste(f"cd {tmp_path}\n", backup, **known)
+    gone = [
+        line for line in (tmp_path / "subject-keys.ndjson").read_text().splitlines() if "destroyed_at" in line
+    ]
+    assert who in "".join(gone)
 
 
 def test_the_register_is_looked_up_in_our_own_copy(paste, admin, chancery, tmp_path):
