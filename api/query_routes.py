@@ -166,7 +166,12 @@ def own_queries(system: System, pages: Lists) -> list[Router]:
     return [
         user_queries.own_routes(_records(system, USERS, user_queries.UserSight(clock))),
         *message_queries.routes(
-            _records(system, MESSAGES, message_queries.MessageSight()),
+            Records(
+                system.records[MESSAGES.name],
+                system,
+                Past(message_queries.WithReading(system), MESSAGES),
+                message_queries.MessageSight(),
+            ),
             system.records["dialog"],
             pages,
             system.pool,

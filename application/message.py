@@ -10,9 +10,9 @@ from application.access import Caller, Need
 from application.context import Context, DryRun
 from application.execute import Execute
 from application.ports import Answer, Claims, ClaimTaken, EventStore, NewId, Reliance
-from domain.dialog.aggregate import DIALOG, DialogUnknown, Nothing, dialog_id
-from domain.dialog.commands import OpenDialog
-from domain.message.aggregate import MESSAGE, Message, MessageUnknown, Sent
+from domain.dialog.aggregate import DIALOG, DialogUnknown, Nothing, Open, dialog_id
+from domain.dialog.commands import OpenDialog, ReadUpTo
+from domain.message.aggregate import MESSAGE, Message, MessageNotToYou, MessageUnknown, Sent
 from domain.message.commands import ReadMessage, SendMessage
 from domain.shared import SYSTEM, DomainError, FieldError, Kind
 from domain.user.guards import ACTIVE
@@ -37,11 +37,23 @@ class Attaching(Protocol):
     def taken(self, taken: ClaimTaken) -> DomainError: ...
 
 
+class Log(Protocol):
+    async def begun(self, stream_id: UUID) -> int:
+        """The position of a stream's first event; 0: there is none."""
+        ...
+
+
 class Dialogs:
     def __init__(
-        self, execute: Execute, store: EventStore, claims: Claims, attaching: Attaching, new_id: NewId
+        self,
+        execute: Execute,
+        store: EventStore,
+        log: Log,
+        claims: Claims,
+        attaching: Attaching,
+        new_id: NewId,
     ) -> None:
-        self._execute, self._store, self._claims = execute, store, claims
+        self._execute, self._store, self._log, self._claims = execute, store, log, claims
         self._attaching, self._new_id = attaching, new_id
 
     async def open(self, with_user_id: UUID, context: Context) -> Answer | DryRun:
@@ -70,13 +82,10 @@ class Dialogs:
         """By a participant; for anybody else there is no such dialog."""
         sender = context.caller.actor.id
         attachments = tuple(dict.fromkeys(attachments))
-        state = (await self._store.load(DIALOG, dialog)).state
-        if isinstance(state, Nothing) or sender not in state.user_ids:
-            raise DialogUnknown("There is no such dialog.")
         command = SendMessage(
             dialog_id=dialog,
             sender_id=sender,
-            recipient_id=state.other(sender),
+            recipient_id=(await self._of(sender, dialog)).other(sender),
             text=text,
             attachments=attachments,
         )
@@ -96,8 +105,41 @@ class Dialogs:
         message: Message = (await self._store.load(MESSAGE, message_id)).state
         if not isinstance(message, Sent) or not _takes_part(context.caller, message):
             raise MessageUnknown("There is no such message.")
-        command = ReadMessage(now=self._execute.clock(), reader_id=context.caller.actor.id)
+        reader = context.caller.actor.id
+        command = ReadMessage(
+            now=self._execute.clock(),
+            reader_id=reader,
+            read_before=await self._read_before(message, message_id, reader),
+        )
         return await self._execute(MESSAGE, message_id, command, context, OWN)
+
+    async def read_up_to(self, dialog: UUID, message_id: UUID, context: Context) -> Answer | DryRun:
+        """Everything sent to the caller in this dialog, as far as a message to him; one fact, however many they are."""
+        reader = context.caller.actor.id
+        await self._of(reader, dialog)
+        message: Message = (await self._store.load(MESSAGE, message_id)).state
+        if not isinstance(message, Sent) or message.dialog_id != dialog:
+            raise MessageUnknown("There is no such message in this dialog.")
+        if message.recipient_id != reader:
+            raise MessageNotToYou("Only the recipient reads a message.")
+        command = ReadUpTo(
+            now=self._execute.clock(),
+            reader_id=reader,
+            message_id=message_id,
+            up_to=await self._log.begun(message_id),
+        )
+        return await self._execute(DIALOG, dialog, command, context, OWN)
+
+    async def _of(self, user_id: UUID, dialog: UUID) -> Open:
+        """His dialog. Raises DialogUnknown."""
+        state = (await self._store.load(DIALOG, dialog)).state
+        if isinstance(state, Nothing) or user_id not in state.user_ids:
+            raise DialogUnknown("There is no such dialog.")
+        return state
+
+    async def _read_before(self, message: Sent, message_id: UUID, reader: UUID) -> bool:
+        mark = (await self._of(reader, message.dialog_id)).read_by(reader)
+        return mark > 0 and await self._log.begun(message_id) <= mark
 
     async def tell(self, user_id: UUID, text: str, context: Context) -> None:
         """Chancery itself writes to somebody; the context's key makes a repeat the same message."""

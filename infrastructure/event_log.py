@@ -40,6 +40,22 @@ class EventLog:
             )
         return [stored_of_row(row) for row in rows]
 
+    async def begun(self, stream_id: UUID) -> int:
+        """The position of a stream's first event; 0: there is none."""
+        query = (
+            "select notification_id from stored_events where originator_id = %s and originator_version = 1"
+        )
+        rows = await self._rows(query, (stream_id,))
+        return int(rows[0][0]) if rows else 0
+
+    async def about(self, nouns: Sequence[str], after: int, up_to: int, limit: int) -> list[Stored]:
+        """The events of these nouns that follow position `after`, as far as `up_to`, in order, at most `limit`."""
+        query = (
+            f"select {STORED_COLUMNS} from stored_events where notification_id > %s and notification_id <= %s"
+            " and split_part(topic, '.', 1) = any(%s) order by 1 limit %s"
+        )
+        return [stored_of_row(row) for row in await self._rows(query, (after, up_to, list(nouns), limit))]
+
     async def open(self, stored: Sequence[Stored]) -> list[Recorded[Event]]:
         """Decoded, personal fields opened; the keys of all of them come in one query. Raises UnknownTopic."""
         keys = await self._keys(stored)

@@ -1,4 +1,4 @@
-"""Dialogs with their last message and what each side has not read; who they are with is asked of the users."""
+"""Dialogs with their last message; who they are with is asked of the users, what waits in them of the messages."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -9,8 +9,8 @@ import msgspec
 from msgspec import Struct
 from psycopg import AsyncConnection
 
-from domain.dialog.events import DialogOpened
-from domain.message.events import MessageRead, MessageSent
+from domain.dialog.events import DialogEvent, DialogOpened, DialogRead
+from domain.message.events import MessageSent
 from domain.shared import Recorded
 from projections.columns import Column, ColumnType
 from projections.copies import Copies
@@ -27,7 +27,7 @@ class LastMessage(Struct, frozen=True, kw_only=True):
 
 
 class Dialog(Struct, frozen=True, kw_only=True):
-    """One dialog; `unread` counts what each of `user_ids`, in their order, has not read."""
+    """One dialog of two."""
 
     id: UUID
     version: int
@@ -35,15 +35,11 @@ class Dialog(Struct, frozen=True, kw_only=True):
     created_at: datetime
     updated_at: datetime
     user_ids: tuple[UUID, UUID]
-    unread: tuple[int, int] = (0, 0)
     last_message: LastMessage | None = None
 
     @property
     def archived(self) -> bool:
         return False
-
-    def waiting(self, user_id: UUID) -> int:
-        return self.unread[self.user_ids.index(user_id)]
 
 
 COLUMNS = {
@@ -55,25 +51,21 @@ COLUMNS = {
         get=lambda view: view.last_message.sent_at if view.last_message else view.created_at,
         nullable=False,
     ),
-    "awaited_by": Column(
-        type=ColumnType.TEXT_ARRAY,
-        get=lambda view: [str(user_id) for user_id in view.user_ids if view.waiting(user_id)],
-    ),
 }
 
 
-def about(recorded: Recorded[DialogOpened | MessageSent | MessageRead]) -> UUID:
+def about(recorded: Recorded[DialogEvent | MessageSent]) -> UUID:
     """The dialog that an event belongs to."""
     match recorded.event:
-        case DialogOpened():
+        case DialogOpened() | DialogRead():
             return recorded.stream_id
-        case MessageSent() | MessageRead():
+        case MessageSent():
             return recorded.event.dialog_id
         case _:
             assert_never(recorded.event)
 
 
-def fold(view: Dialog | None, recorded: Recorded[DialogOpened | MessageSent | MessageRead]) -> Dialog:
+def fold(view: Dialog | None, recorded: Recorded[DialogEvent | MessageSent]) -> Dialog:
     event = recorded.event
     if isinstance(event, DialogOpened):
         return Dialog(
@@ -95,18 +87,11 @@ def fold(view: Dialog | None, recorded: Recorded[DialogOpened | MessageSent | Me
                 attachments=len(event.attachments),
                 sent_at=recorded.recorded_at,
             )
-            return msgspec.structs.replace(
-                after, last_message=last, unread=_counted(view, event.recipient_id, 1)
-            )
-        case MessageRead():
-            return msgspec.structs.replace(after, unread=_counted(view, event.reader_id, -1))
+            return msgspec.structs.replace(after, last_message=last)
+        case DialogRead():
+            return msgspec.structs.replace(after, version=recorded.version)
         case _:
             assert_never(event)
-
-
-def _counted(view: Dialog, user_id: UUID, by: int) -> tuple[int, int]:
-    (one, other), (first, _) = view.unread, view.user_ids
-    return (one + by, other) if user_id == first else (one, other + by)
 
 
 def without(view: Dialog, user_id: UUID) -> Dialog:
@@ -118,7 +103,7 @@ def without(view: Dialog, user_id: UUID) -> Dialog:
 
 DIALOGS = Fold(
     name="dialog",
-    version=1,
+    version=2,
     view=Dialog,
     columns=COLUMNS,
     fold=fold,
@@ -126,14 +111,6 @@ DIALOGS = Fold(
     copies=Copies(column="user_ids", without=without),
 )
 LISTING = Listing(name="dialog", view=Dialog, columns=COLUMNS, order_by="last_at desc")
-_dialog = msgspec.json.Decoder(Dialog)
-
-
-async def unread(connection: AsyncConnection[Any], user_id: UUID) -> dict[UUID, int]:
-    """Dialog to the number of messages that wait for this user there."""
-    rows = await connection.execute("select view from read.dialog where awaited_by @> %s", ([str(user_id)],))
-    found = [_dialog.decode(view) for (view,) in await rows.fetchall()]
-    return {dialog.id: dialog.waiting(user_id) for dialog in found}
 
 
 class Companion(Struct, frozen=True, kw_only=True):
@@ -142,8 +119,27 @@ class Companion(Struct, frozen=True, kw_only=True):
     display_name: str | None = None
     avatar_file_id: UUID | None = None
     job_title: str | None = None
+    department: str | None = None
 
 
 async def companions(connection: AsyncConnection[Any], user_ids: Iterable[UUID]) -> dict[UUID, Companion]:
-    rows = await connection.execute("select id, view from read.user where id = any(%s)", (list(user_ids),))
-    return {user_id: msgspec.json.decode(view, type=Companion) for user_id, view in await rows.fetchall()}
+    rows = await connection.execute(
+        "select u.id, u.view, d.view from read.user u left join read.department d on d.id = u.department_id"
+        " where u.id = any(%s)",
+        (list(user_ids),),
+    )
+    return {
+        user_id: msgspec.structs.replace(_person.decode(view), department=_name(department))
+        for user_id, view, department in await rows.fetchall()
+    }
+
+
+class _Named(Struct, frozen=True):
+    name: str
+
+
+_person, _named = msgspec.json.Decoder(Companion), msgspec.json.Decoder(_Named)
+
+
+def _name(department: bytes | None) -> str | None:
+    return None if department is None else _named.decode(department).name

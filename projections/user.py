@@ -7,6 +7,7 @@ from uuid import UUID
 
 import msgspec
 from msgspec import UNSET, Struct
+from psycopg import sql
 
 from domain.shared import Recorded
 from domain.user.events import (
@@ -17,6 +18,7 @@ from domain.user.events import (
     UserErased,
     UserEvent,
     UserExported,
+    UserNotificationsChanged,
     UserPasswordChanged,
     UserPasswordReset,
     UserProvisioned,
@@ -168,7 +170,7 @@ def _new(event: UserEvent) -> dict[str, Any]:
             return {"must_change_password": False}
         case UserPasswordReset():
             return {"must_change_password": True}
-        case UserSignedOut() | UserExported():
+        case UserSignedOut() | UserExported() | UserNotificationsChanged():
             return {}
         case UserRegistered() | UserProvisioned() | UserSynced() | UserErased():
             raise AssertionError("told by fold")
@@ -204,9 +206,17 @@ def _full_name(user: User) -> str | None:
 
 
 USERS = Fold(name="user", version=2, view=User, columns=COLUMNS, fold=fold)
+DEPARTMENT = Column(
+    type=ColumnType.FOLDED, get=lambda _: None, aliases=("department_name",), sortable=False, indexed=False
+)
+"""What the department is called now: it stands with the department alone, whose index finds it."""
 LISTING = Listing(
     name="user",
     view=User,
-    columns=COLUMNS,
+    columns={**COLUMNS, "department": DEPARTMENT},
+    relation=sql.SQL(
+        "(select u.*, d.name as department, d.name_grams as department_grams from read.user u"
+        " left join read.department d on d.id = u.department_id) as users"
+    ),
     audience=Audience(path="users", right="user:view", reserved={"user:view_contacts": CONTACTS}),
 )

@@ -27,6 +27,10 @@ class OpenDialogBody(Body, frozen=True, kw_only=True):
     user_id: Id
 
 
+class ReadUpToBody(Body, frozen=True, kw_only=True):
+    message_id: Id
+
+
 class SendMessageBody(Body, frozen=True, kw_only=True):
     text: ChatText | None = None
     attachments: Attachments = ()
@@ -60,6 +64,23 @@ def routes(dialogs: Dialogs) -> list[Router]:
         asked = context(request, data, None, idempotency_key, dry_run=dry_run)
         return answered(await dialogs.send(id_of(ref), data.text, data.attachments, asked), at=MESSAGES)
 
+    @post(
+        "/{ref:str}/read-up-to",
+        status_code=200,
+        responses=problems(DialogUnknown, MessageUnknown, MessageNotToYou),
+    )
+    async def read_up_to(
+        request: Asked,
+        ref: Ref,
+        data: JSONBody[ReadUpToBody],
+        *,
+        idempotency_key: IdempotencyKey = None,
+        dry_run: DryRunFlag = False,
+    ) -> Answer[Receipt]:
+        """Mark everything sent to you in this dialog as read, as far as one message; again changes nothing."""
+        asked = context(request, data, None, idempotency_key, dry_run=dry_run)
+        return answered(await dialogs.read_up_to(id_of(ref), data.message_id, asked))
+
     @post("/{ref:str}/read", status_code=200, responses=problems(MessageUnknown, MessageNotToYou))
     async def read_message(
         request: Asked,
@@ -74,6 +95,6 @@ def routes(dialogs: Dialogs) -> list[Router]:
         return answered(await dialogs.read(id_of(ref), asked))
 
     return [
-        Router("/dialogs", route_handlers=[open_dialog, send_message]),
+        Router("/dialogs", route_handlers=[open_dialog, send_message, read_up_to]),
         Router("/messages", route_handlers=[read_message]),
     ]

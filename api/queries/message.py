@@ -18,14 +18,16 @@ from api.lists import LIST_PARAMETERS, Lists, Wanted
 from api.openapi import problems
 from api.problems import NotFound
 from api.queries.file import Viewer
-from api.queries.past import Diff, History, MomentMalformed
+from api.queries.past import Diff, History, MomentMalformed, Streams
 from api.queries.records import Asked, AsOf, From, IfNoneMatch, MinPosition, Progress, Read, Records, To
 from api.refs import Ref, id_of
 from application.access import Caller
+from domain.dialog.events import DialogRead
+from domain.message.events import MessageSent
+from domain.shared import Event, Recorded
 from projections import dialog as dialogs
 from projections.conditions import where
-from projections.message import LISTING as MESSAGES
-from projections.message import Message
+from projections.message import LISTING, MESSAGES, Message, covers, unread
 
 
 class _Sides(Struct, frozen=True):
@@ -54,6 +56,26 @@ def viewer(read_message: Read) -> Viewer:
     return views
 
 
+class WithReading:
+    """Implements api.queries.past.Streams: a message's own past, and when its dialog was read as far as that."""
+
+    def __init__(self, streams: Streams) -> None:
+        self._streams = streams
+
+    async def recorded(self, stream_id: UUID) -> Sequence[Recorded[Event]]:
+        """What another stream says of it has no version of its own here: it stands with the version it found."""
+        own = list(await self._streams.recorded(stream_id))
+        sent = own[0].event if own else None
+        if not isinstance(sent, MessageSent):
+            return own
+        for each in await self._streams.recorded(sent.dialog_id):
+            if isinstance(each.event, DialogRead) and covers(each.event, sent, own[0].position):
+                before = [one for one in own if one.position < each.position]
+                found = structs.replace(each, version=before[-1].version)
+                return [*before, found, *own[len(before) :]]
+        return own
+
+
 class OwnDialog(Struct, frozen=True, kw_only=True):
     """One of your dialogs, as you see it: with whom, what waits for you, what was said last."""
 
@@ -64,6 +86,7 @@ class OwnDialog(Struct, frozen=True, kw_only=True):
     user_id: UUID
     title: str | None
     job_title: str | None
+    department: str | None
     avatar_file_id: UUID | None
     unread_count: int
     last_message: dialogs.LastMessage | None
@@ -72,6 +95,10 @@ class OwnDialog(Struct, frozen=True, kw_only=True):
 class UnreadCount(Struct, frozen=True, kw_only=True):
     total: int
     dialogs: dict[UUID, int]
+
+
+def unread_count_of(counted: dict[UUID, int]) -> UnreadCount:
+    return UnreadCount(total=sum(counted.values()), dialogs=counted)
 
 
 _dialog = msgspec.json.Decoder(dialogs.Dialog).decode
@@ -86,12 +113,17 @@ def routes(
     ) -> Answer[Page[OwnDialog]]:
         """Your dialogs, the one with the last message first."""
         me = caller_of(request).actor.id
+        if (position := min_position(at_least)) is not None:
+            await progress.reached(MESSAGES.name, position)
 
         async def complete(rows: Sequence[bytes]) -> list[bytes]:
             found = [_dialog(row) for row in rows]
             async with pool.connection() as connection:
                 people = await dialogs.companions(connection, {_other(each, me) for each in found})
-            return [msgspec.json.encode(_as_seen(each, me, people)) for each in found]
+                waiting = (await unread(connection, [me]))[me]
+            return [
+                msgspec.json.encode(_as_seen(each, me, people, waiting.get(each.id, 0))) for each in found
+            ]
 
         listing = structs.replace(dialogs.LISTING, view=OwnDialog, complete=complete)
         scope = where("{column} @> %s", "user_ids", [str(me)])
@@ -110,17 +142,17 @@ def routes(
         if not found.version or caller_of(request).actor.id not in _dialog(found.view).user_ids:
             raise NotFound
         scope = where("{column} = %s", "dialog_id", dialog_id)
-        return await lists.page(request, MESSAGES, wanted, at_least=at_least, scope=scope)
+        return await lists.page(request, LISTING, wanted, at_least=at_least, scope=scope)
 
     @get("/unread-count")
     async def unread_count(request: Asked, at_least: MinPosition = None) -> Answer[UnreadCount]:
         """What waits for you, in all and per dialog."""
-        position = min_position(at_least)
-        if position is not None:
-            await progress.reached(dialogs.DIALOGS.name, position)
+        if (position := min_position(at_least)) is not None:
+            await progress.reached(MESSAGES.name, position)
+        me = caller_of(request).actor.id
         async with pool.connection() as connection:
-            waiting = await dialogs.unread(connection, caller_of(request).actor.id)
-        return answers.json_answer(UnreadCount(total=sum(waiting.values()), dialogs=waiting))
+            counted = (await unread(connection, [me]))[me]
+        return answers.json_answer(unread_count_of(counted))
 
     @get("/{ref:str}", responses=problems(MomentMalformed))
     async def message(
@@ -158,7 +190,9 @@ def _other(dialog: dialogs.Dialog, me: UUID) -> UUID:
     return second if first == me else first
 
 
-def _as_seen(dialog: dialogs.Dialog, me: UUID, people: dict[UUID, dialogs.Companion]) -> OwnDialog:
+def _as_seen(
+    dialog: dialogs.Dialog, me: UUID, people: dict[UUID, dialogs.Companion], unread_count: int
+) -> OwnDialog:
     other = _other(dialog, me)
     person = people.get(other) or dialogs.Companion()
     return OwnDialog(
@@ -169,7 +203,8 @@ def _as_seen(dialog: dialogs.Dialog, me: UUID, people: dict[UUID, dialogs.Compan
         user_id=other,
         title=person.display_name,
         job_title=person.job_title,
+        department=person.department,
         avatar_file_id=person.avatar_file_id,
-        unread_count=dialog.waiting(me),
+        unread_count=unread_count,
         last_message=dialog.last_message,
     )

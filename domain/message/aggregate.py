@@ -76,6 +76,8 @@ def read(message: Message, command: ReadMessage) -> tuple[MessageEvent, ...]:
             raise MessageNotToYou("Only the recipient reads a message.")
         case Read():
             return ()
+        case Sent() if command.read_before:
+            return ()
         case Sent():
             event = MessageRead(dialog_id=message.dialog_id, reader_id=command.reader_id, read_at=command.now)
             return (event,)

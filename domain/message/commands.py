@@ -15,8 +15,11 @@ class SendMessage(Command, frozen=True, kw_only=True):
 
 
 class ReadMessage(Command, frozen=True, kw_only=True):
+    """`read_before`: the reader has read his dialog as far as this message, or farther."""
+
     now: datetime
     reader_id: UUID
+    read_before: bool = False
 
 
 MessageCommand = SendMessage | ReadMessage

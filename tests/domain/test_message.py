@@ -5,9 +5,9 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from domain.dialog.aggregate import DIALOG, DialogWithOneself, dialog_id
-from domain.dialog.commands import OpenDialog
-from domain.dialog.events import DialogOpened
+from domain.dialog.aggregate import DIALOG, DialogUnknown, DialogWithOneself, dialog_id
+from domain.dialog.commands import OpenDialog, ReadUpTo
+from domain.dialog.events import DialogOpened, DialogRead
 from domain.message.aggregate import MESSAGE, MessageEmpty, MessageNotToYou, MessageUnknown
 from domain.message.commands import ReadMessage, SendMessage
 from domain.message.events import MessageRead, MessageSent
@@ -17,6 +17,7 @@ ANNA, BERT, FILE = UUID(int=1), UUID(int=2), UUID(int=3)
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 SIDES = {"dialog_id": dialog_id(ANNA, BERT), "sender_id": ANNA, "recipient_id": BERT}
 SENT = MessageSent(**SIDES, text="Hello")
+OPENED = DialogOpened(user_ids=(ANNA, BERT))
 READ = MessageRead(dialog_id=SIDES["dialog_id"], reader_id=BERT, read_at=NOW)
 
 
@@ -53,6 +54,31 @@ def test_the_recipient_reads_it_once():
 @pytest.mark.parametrize("before", [(SENT,), (SENT, READ)])
 def test_the_sender_does_not_read_his_own(before):
     given(MESSAGE, *before).when(ReadMessage(now=NOW, reader_id=ANNA)).then_refused(MessageNotToYou)
+
+
+def test_what_was_read_with_a_later_one_is_not_read_again():
+    given(MESSAGE, SENT).when(ReadMessage(now=NOW, reader_id=BERT, read_before=True)).then_nothing()
+
+
+def up_to(position: int, reader: UUID = BERT) -> ReadUpTo:
+    return ReadUpTo(now=NOW, reader_id=reader, message_id=FILE, up_to=position)
+
+
+def read(position: int, reader: UUID = BERT) -> DialogRead:
+    return DialogRead(reader_id=reader, message_id=FILE, up_to=position, read_at=NOW)
+
+
+def test_each_side_reads_for_itself_and_never_back():
+    given(DIALOG, OPENED).when(up_to(7)).then(read(7))
+    given(DIALOG, OPENED, read(7)).when(up_to(9)).then(read(9))
+    given(DIALOG, OPENED, read(7)).when(up_to(5, ANNA)).then(read(5, ANNA))
+    given(DIALOG, OPENED, read(5, ANNA), read(7)).when(up_to(5, ANNA)).then_nothing()
+    given(DIALOG, OPENED, read(5, ANNA), read(7)).when(up_to(6)).then_nothing()
+
+
+@pytest.mark.parametrize("before", [(), (OPENED,)])
+def test_a_dialog_is_read_by_its_two_alone(before):
+    given(DIALOG, *before).when(up_to(7, FILE)).then_refused(DialogUnknown)
 
 
 def test_what_was_not_sent_is_not_read():
