@@ -19,6 +19,8 @@ from api.commands import lookup as lookup_commands
 from api.commands import me as me_commands
 from api.commands import message as message_commands
 from api.commands import notice as notice_commands
+from api.commands import notification as notification_commands
+from api.commands import occasion as occasion_commands
 from api.commands import organisation as organisation_commands
 from api.commands import payment as payment_commands
 from api.commands import permission as permission_commands
@@ -37,6 +39,7 @@ def commands(system: System, refs: Refs) -> list[Router]:
         contract_commands.routes(system.contracts, refs),
         payment_commands.routes(system.payments, refs),
         *invoice_commands.routes(system.invoices, refs),
+        occasion_commands.routes(system.occasions),
         *document_commands.routes(system.documents, system.document_types),
         export_commands.routes(system.exports),
         file_commands.routes(system.files),
@@ -59,5 +62,6 @@ def own_commands(system: System, cookies: Cookies) -> list[Router]:
     """What people alone ask for."""
     return [
         me_commands.routes(system.users, system.password_changes, cookies),
+        notification_commands.routes(system.notifications),
         *message_commands.routes(system.dialogs),
     ]

@@ -26,7 +26,8 @@ from api.queries import letter as letter_queries
 from api.queries import lookup as lookup_queries
 from api.queries import message as message_queries
 from api.queries import notice as notice_queries
-from api.queries import notice as notice_queries
+from api.queries import notification as notification_queries
+from api.queries import occasion as occasion_queries
 from api.queries import organisation as organisation_queries
 from api.queries import payment as payment_queries
 from api.queries import permission as permission_queries
@@ -59,7 +60,8 @@ from projections.letter import listing as letter_list
 from projections.lists import Listing
 from projections.message import MESSAGES
 from projections.notice import NOTICES
-from projections.notice import NOTICES
+from projections.notification import NOTIFICATIONS
+from projections.occasion import OCCASIONS
 from projections.organisation import ORGANISATIONS
 from projections.payment import PAYMENTS
 from projections.projection import Fold
@@ -82,6 +84,7 @@ def queries(system: System, pages: Lists, refs: Refs, streams: Streams) -> list[
             _records(system, CONTRACTS, contract_queries.ContractSight(clock)), pages, refs, clock
         ),
         *_money(system, pages, refs),
+        _occasions(system, pages),
         dashboard_queries.routes(pages, _counted(system), ZoneInfo(system.settings.time_zone), clock),
         *document_queries.routes(
             _records(system, DOCUMENTS, document_queries.DocumentSight(clock)),
@@ -152,7 +155,6 @@ def queries(system: System, pages: Lists, refs: Refs, streams: Streams) -> list[
         ),
         lookup_queries.routes(system.registers.lookups, system, clock),
         notice_queries.routes(_records(system, NOTICES, notice_queries.NoticeSight()), pages),
-        notice_queries.routes(_records(system, NOTICES, notice_queries.NoticeSight()), pages),
         legal_hold_queries.routes(
             _records(system, LEGAL_HOLDS, legal_hold_queries.LegalHoldSight(clock)), pages, clock
         ),
@@ -165,6 +167,9 @@ def own_queries(system: System, pages: Lists) -> list[Router]:
     """What people alone look up."""
     return [
         user_queries.own_routes(_records(system, USERS, user_queries.UserSight(clock))),
+        notification_queries.routes(
+            _records(system, NOTIFICATIONS, notification_queries.NotificationSight())
+        ),
         *message_queries.routes(
             Records(
                 system.records[MESSAGES.name],
@@ -217,6 +222,20 @@ def _counted(system: System) -> dict[str, Listing]:
     """The lists that dashboards count, as their routes have them."""
     found = (contract_list, letter_list(system.settings.time_zone))
     return {audience_of(each).path: each for each in found}
+
+
+def _occasions(system: System, pages: Lists) -> Router:
+    past = Past(occasion_queries.OccasionStreams(system, system.claims), OCCASIONS)
+    sight = occasion_queries.OccasionSight(clock)
+    return occasion_queries.routes(
+        Records(system.records[OCCASIONS.name], system, past, sight),
+        pages,
+        system.pool,
+        system,
+        lambda name: system.positions.known.get(name, 0),
+        f"{system.settings.base_url}/api/v1/occasions",
+        clock,
+    )
 
 
 def _records(system: System, fold: Fold[Any], sight: Sight) -> Records:

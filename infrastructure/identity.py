@@ -12,6 +12,7 @@ from application.evaluation import Evaluations
 from application.file import Files
 from application.grant import Grants
 from application.module import Modules
+from application.notification import Notifications
 from application.password import PasswordPolicy
 from application.password_change import PasswordChanges
 from application.proof import Proof
@@ -48,6 +49,7 @@ class Identity:
     """Who asks, and what he may: accounts and sessions, keys and grants, API clients and outside issuers."""
 
     users: Users
+    notifications: Notifications
     departments: Departments
     accounts: AccountLookup
     passwords: Passwords
@@ -94,6 +96,7 @@ def identity_of(core: Core, files: Files) -> Identity:
     )
     return Identity(
         users=users,
+        notifications=Notifications(execute),
         departments=Departments(execute, Members(pool), new_id),
         accounts=accounts,
         passwords=passwords,

@@ -19,7 +19,7 @@ class Nothing(Struct, frozen=True):
 
 
 class Account(Struct, frozen=True, kw_only=True):
-    """What stays the same from state to state."""
+    """What stays the same from state to state. `mail`: which notices he gets by mail, None: all there are."""
 
     role: str
     email: str | None = None
@@ -33,6 +33,8 @@ class Account(Struct, frozen=True, kw_only=True):
     display_name: str | None = None
     department_id: UUID | None = None
     identities: tuple[Identity, ...] = ()
+    mail: tuple[str, ...] | None = None
+    language: str | None = None
 
 
 class Active(Account, frozen=True, kw_only=True):

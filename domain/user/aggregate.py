@@ -1,5 +1,6 @@
 """A person with an account: active, blocked, deactivated, or erased for good. A block keeps the role."""
 
+from collections.abc import Iterable
 from typing import Any, assert_never
 
 import msgspec
@@ -10,6 +11,7 @@ from domain.user.account import Active, Blocked, Deactivated, Erased, Nothing, S
 from domain.user.commands import (
     BlockUser,
     ChangeDepartment,
+    ChangeNotifications,
     ChangePassword,
     ChangeRole,
     ChangeUser,
@@ -33,6 +35,7 @@ from domain.user.events import (
     UserErased,
     UserEvent,
     UserExported,
+    UserNotificationsChanged,
     UserPasswordChanged,
     UserPasswordReset,
     UserProvisioned,
@@ -44,6 +47,7 @@ from domain.user.events import (
     UserUnblocked,
 )
 from domain.user.identity import heard, provision, record
+from domain.user.notifications import chosen
 from domain.user.refusals import (
     AboveYou,
     DepartmentOfOneself,
@@ -69,6 +73,8 @@ def decide(user: User, command: UserCommand) -> tuple[UserEvent, ...]:
     match command:
         case ChangeUser():
             return change(user, command)
+        case ChangeNotifications():
+            return change_notifications(user, command)
         case ChangePassword():
             return (UserPasswordChanged(kept_session_id=command.keep_session_id),)
         case ResetPassword():
@@ -122,9 +128,21 @@ def register(user: User, command: RegisterUser) -> tuple[UserEvent, ...]:
 def change(user: Someone, command: ChangeUser) -> tuple[UserEvent, ...]:
     if command.by_role is not None:
         outrank(command.by_role, user.role)
-    given = msgspec.convert(command.changes, UserChanged)
-    new = {name: value for name in command.changes if (value := getattr(given, name)) != getattr(user, name)}
+    new = others(user, command.changes, msgspec.convert(command.changes, UserChanged))
     return (UserChanged(**new),) if new else ()
+
+
+def change_notifications(user: Someone, command: ChangeNotifications) -> tuple[UserEvent, ...]:
+    given = convert(command.changes, UserNotificationsChanged)
+    if given.mail:
+        given = msgspec.structs.replace(given, mail=chosen(given.mail))
+    new = others(user, command.changes, given)
+    return (UserNotificationsChanged(**new),) if new else ()
+
+
+def others(user: Someone, names: Iterable[str], given: Any) -> dict[str, Any]:
+    """The values that are given and not what they are already."""
+    return {name: value for name in names if (value := getattr(given, name)) != getattr(user, name)}
 
 
 def change_role(user: Someone, command: ChangeRole) -> tuple[UserEvent, ...]:
@@ -192,7 +210,7 @@ def evolve(user: User, event: UserEvent) -> User:
         case _:
             assert not isinstance(user, Nothing | Erased)
     match event:
-        case UserChanged():
+        case UserChanged() | UserNotificationsChanged():
             new = {name: value for name, value in msgspec.structs.asdict(event).items() if value is not UNSET}
             return msgspec.structs.replace(user, **new)
         case UserRoleChanged():

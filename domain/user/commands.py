@@ -30,6 +30,12 @@ class ChangeUser(Command, frozen=True, kw_only=True):
     by_role: str | None = None
 
 
+class ChangeNotifications(Command, frozen=True, kw_only=True):
+    """`changes` holds field names of UserNotificationsChanged with their new values."""
+
+    changes: dict[str, Any]
+
+
 class ChangePassword(Command, frozen=True, kw_only=True):
     keep_session_id: UUID | None = None
 
@@ -111,6 +117,7 @@ class EraseUser(Command, frozen=True, kw_only=True):
 UserCommand = (
     RegisterUser
     | ChangeUser
+    | ChangeNotifications
     | ChangePassword
     | ResetPassword
     | ChangeRole

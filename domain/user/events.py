@@ -144,6 +144,18 @@ class UserSynced(Event, frozen=True, kw_only=True, omit_defaults=True):
     error: str | None = None
 
 
+class UserNotificationsChanged(Event, frozen=True, kw_only=True, omit_defaults=True):
+    """What he is told by mail, and in which language: only what changed; None: as for whoever has never chosen.
+
+    `mail`: names of notices, such as `letter.due`; none of them: no mail.
+    """
+
+    TOPIC: ClassVar[str] = "user.notifications_changed.v1"
+
+    mail: tuple[str, ...] | None | UnsetType = UNSET
+    language: str | None | UnsetType = UNSET
+
+
 class UserSignedOut(Event, frozen=True, kw_only=True, omit_defaults=True):
     """All sessions of the user ended at once."""
 
@@ -180,6 +192,7 @@ UserEvent = (
     | UserReactivated
     | UserDepartmentChanged
     | UserSynced
+    | UserNotificationsChanged
     | UserSignedOut
     | UserExported
     | UserErased

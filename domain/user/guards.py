@@ -15,6 +15,7 @@ from domain.user.events import (
     UserErased,
     UserEvent,
     UserExported,
+    UserNotificationsChanged,
     UserPasswordChanged,
     UserPasswordReset,
     UserProvisioned,
@@ -83,7 +84,7 @@ def guards(stream_id: UUID, event: UserEvent) -> tuple[Guard, ...]:
             return (SessionsEnded(),)
         case UserErased():
             return forgotten(stream_id)
-        case UserSynced() | UserExported():
+        case UserSynced() | UserExported() | UserNotificationsChanged():
             return ()
         case _:
             assert_never(event)

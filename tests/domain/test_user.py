@@ -11,6 +11,7 @@ from domain.user.account import Erased
 from domain.user.aggregate import USER
 from domain.user.commands import (
     BlockUser,
+    ChangeNotifications,
     ChangePassword,
     ChangeRole,
     ChangeUser,
@@ -31,6 +32,7 @@ from domain.user.events import (
     UserDeactivated,
     UserErased,
     UserExported,
+    UserNotificationsChanged,
     UserPasswordChanged,
     UserPasswordReset,
     UserReactivated,
@@ -262,3 +264,28 @@ def test_he_lets_go_of_all_that_was_his():
     assert claims == dict.fromkeys((EMAIL, STAFF_NUMBER, IDENTITY, BINDING, ADMIN, ACTIVE), ())
     principal = Principal(state="erased", department_id=None, must_change_password=False)
     assert kept == {principal, SessionsEnded(), Forgotten()}
+
+
+def choosing(*events, **changes):
+    return given(USER, ANNA, *events).when(ChangeNotifications(changes=changes))
+
+
+def test_one_chooses_what_to_be_told_by_mail_each_kind_once():
+    chosen = UserNotificationsChanged(mail=("letter.due", "account"))
+    choosing(mail=["account", "letter.due", "account"]).then(chosen)
+    choosing(chosen, mail=["account", "letter.due"]).then_nothing()
+    choosing(chosen, mail=None, language="fr").then(UserNotificationsChanged(mail=None, language="fr"))
+    choosing(mail=[]).then(UserNotificationsChanged(mail=()))
+    choosing(mail=None, language=None).then_nothing()
+
+
+def test_a_choice_outlives_a_block_and_binds_nothing():
+    chosen = UserNotificationsChanged(mail=())
+    state = choosing(chosen, BLOCKED, language="ru").then(UserNotificationsChanged(language="ru"))
+    assert (state.mail, state.language) == ((), "ru")
+    assert guards(UUID(int=1), chosen) == ()
+
+
+def test_who_is_not_there_or_was_forgotten_chooses_nothing():
+    given(USER).when(ChangeNotifications(changes={"mail": []})).then_refused(UserUnknown)
+    choosing(UserErased(reason="asked for"), mail=[]).then_refused(UserIsErased)
