@@ -64,7 +64,7 @@ def create_app(system: System) -> Litestar:
         origins=system.settings.cors_origins,
         idle=timedelta(days=system.settings.session_idle_days),
     )
-    clients = ClientKey(system.known_clients, system.api_keys, limits)
+    clients = ClientKey(system.known_clients, system.api_keys, limits, system.key_uses)
     ways = (bearer, browser, clients)
     for_command = lane(*ways, limits=limits, fresh=False)
     for_query = lane(*ways, limits=limits, fresh=True)
@@ -101,7 +101,11 @@ def create_app(system: System) -> Litestar:
             api,
             *root.routes(
                 lambda: root.readiness(
-                    system.positions, frozenset(discover()), system.failed, system.neighbours.alive
+                    system.positions,
+                    frozenset(discover()),
+                    system.failed,
+                    system.neighbours.alive,
+                    system.alarms.raised,
                 ),
                 lambda: system.tokens.ring.jwks,
             ),

@@ -53,9 +53,13 @@ class Version(Struct, frozen=True, kw_only=True):
 
 
 def readiness(
-    positions: Positions, expected: frozenset[str], failed: list[str], neighbours: Mapping[str, bool]
+    positions: Positions,
+    expected: frozenset[str],
+    failed: list[str],
+    neighbours: Mapping[str, bool],
+    alarms: Mapping[str, str],
 ) -> Readiness:
-    """Which part is away or behind, and why."""
+    """Which part is away or behind, and why; and what somebody has found wrong."""
     seen = asyncio.get_running_loop().time() - positions.seen_at < STALE and positions.seen_at > 0
     parts = [Part(name="database", ok=seen, detail="answers" if seen else "does not answer")]
     parts += [Part(name=f"task {name}", ok=False, detail="has died") for name in failed]
@@ -77,6 +81,7 @@ def readiness(
         Part(name=name, ok=alive, detail="answers" if alive else "does not answer", needed=False)
         for name, alive in neighbours.items()
     ]
+    parts += [Part(name=name, ok=False, detail=detail, needed=False) for name, detail in alarms.items()]
     return Readiness(ready=all(part.ok or not part.needed for part in parts), parts=parts)
 
 

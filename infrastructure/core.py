@@ -9,6 +9,7 @@ from typing import Any
 from psycopg_pool import AsyncConnectionPool
 
 from application.execute import Execute
+from infrastructure.alarms import Alarms
 from infrastructure.event_codec import EventCodec
 from infrastructure.event_log import EventLog
 from infrastructure.event_store import EventStore, read_receipts
@@ -49,6 +50,7 @@ class Core:
     positions: Positions
     nats: Nats
     neighbours: Neighbours
+    alarms: Alarms
     writer: Writer
     forgetting: Forgetting
     receipts: GroupRead[Any, Any]
@@ -87,6 +89,7 @@ async def core_of(settings: Settings, *, name: str, wakes: Sequence[str]) -> Cor
         positions=positions,
         nats=nats,
         neighbours=Neighbours(settings),
+        alarms=Alarms(pool),
         writer=writer,
         forgetting=Forgetting(pool, store.forget_keys, store.forget_states),
         receipts=receipts,
@@ -104,6 +107,7 @@ def core_tasks(core: Core) -> dict[str, Run]:
         "last claims": core.claims.run_last,
         "callers": core.callers.run,
         "neighbours": core.neighbours.run,
+        "alarms": core.alarms.run,
     }
 
 

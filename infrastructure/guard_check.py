@@ -1,23 +1,20 @@
 """`chancery guards verify | rebuild`: the guard tables against the log, and made again from it."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from itertools import islice
 from typing import Any
-from uuid import UUID
 
 from msgspec import Struct
 from psycopg import AsyncConnection, IsolationLevel, sql
 from psycopg_pool import AsyncConnectionPool
 
 from domain.session.events import SessionClosed
-from domain.shared import SYSTEM, Actor, Metadata
-from infrastructure.append_call import CALL, Item, packed
 from infrastructure.event_codec import EventCodec
 from infrastructure.event_log import EventLog
-from infrastructure.event_store import new_id
 from infrastructure.guard_replay import TABLES, Key, Replay
 from infrastructure.guards import Guards
+from infrastructure.owner_append import append, by_system
 from infrastructure.personal_data import Vault, Wrapping
 from infrastructure.postgres import APPEND, connect
 from infrastructure.writer import AT_MOST
@@ -179,39 +176,10 @@ async def _end_sessions(connection: AsyncConnection[Any], wrapping: Wrapping) ->
     )
     live = await cursor.fetchall()
     codec, guards = EventCodec(), Guards(wrapping.blind)
-    items = iter([_closing(codec, guards, session_id, version) for session_id, version in live])
-    while batch := list(islice(items, AT_MOST)):
-        await _append(connection, batch)
-    return len(live)
-
-
-def _closing(codec: EventCodec, guards: Guards, session_id: UUID, version: int) -> Item:
-    event = SessionClosed(reason="guards_rebuilt")
-    metadata = Metadata(actor=Actor(kind="system", id=SYSTEM), request_id="guards-rebuild")
-    changes = guards.changes(session_id, (event,), first=False)
-    return Item(
-        stream_id=session_id,
-        expected=version,
-        actor_id=SYSTEM,
-        event_ids=(new_id(),),
-        topics=(event.TOPIC,),
-        states=(codec.encode(event, session_id, version + 1, {}),),
-        metas=(codec.encode_metadata(metadata, session_id, version + 1, {}),),
-        session=None,
-        grant_id=None,
-        key=None,
-        claims=changes.claims,
-        rows=changes.rows,
-        conditions=(),
-        subjects=(),
-        writes=frozenset(),
-        reads=frozenset(),
+    over = SessionClosed(reason="guards_rebuilt")
+    items = iter(
+        [by_system(codec, guards, stream_id, version, over, "guards-rebuild") for stream_id, version in live]
     )
-
-
-async def _append(connection: AsyncConnection[Any], batch: Sequence[Item]) -> None:
-    cursor = connection.cursor(binary=True)
-    await cursor.execute(CALL, packed(batch, again=False))
-    answer = await cursor.fetchone()
-    if answer is None or answer[2] is not None:
-        raise AssertionError(f"append refused to end a session: {answer}")
+    while batch := list(islice(items, AT_MOST)):
+        await append(connection, batch)
+    return len(live)

@@ -6,8 +6,9 @@ import re
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Coroutine, Generator
 from contextlib import asynccontextmanager, contextmanager
 from datetime import datetime, timedelta
+from io import BytesIO
 from itertools import takewhile
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any, ParamSpec, Protocol, TypeVar
 from uuid import UUID
 
@@ -55,8 +56,10 @@ class Options(Protocol):
 
 
 class ObjectStore:
-    """Objects of one bucket, named by ids. `files`: the folder where an S3 server of our own would keep them, which
-    does not sync them to disk; somebody else's does. `patience`: seconds to wait for an answer.
+    """Objects of one bucket: files are named by ids, what is kept of the log by paths.
+
+    `files`: the folder where an S3 server of our own would keep them, which does not sync them to disk; somebody else's
+    does. `patience`: seconds to wait for an answer.
 
     Every method raises StoreUnavailable or Busy when it cannot be done now.
     """
@@ -150,6 +153,34 @@ class ObjectStore:
             return [UUID(name) for name in among if _UUID.fullmatch(name) and name > str(after)]
 
         return await self._call(found)
+
+    async def keep(self, name: str, data: bytes) -> None:
+        """A small object under a name of its own, which has a slash in it; on disk when this returns."""
+        await self._call(self._client.put_object, self._bucket, name, BytesIO(data), len(data))
+        for place in (name, *map(str, PurePath(name).parents[:-1])):
+            await self._sync(place)
+
+    async def kept(self, name: str) -> bytes:
+        """Raises ObjectMissing."""
+
+        def whole() -> bytes:
+            response = self._client.get_object(self._bucket, name)
+            try:
+                return response.read()
+            finally:
+                response.close()
+                response.release_conn()
+
+        return await self._call(whole)
+
+    async def remove_under(self, folder: str) -> None:
+        """Every object whose name begins like that."""
+
+        def remove() -> None:
+            for each in self._client.list_objects(self._bucket, prefix=folder, recursive=True):
+                self._client.remove_object(self._bucket, str(each.object_name))
+
+        await self._call(remove)
 
     def upload_url(self, object_id: UUID, *, since: datetime, lifetime: timedelta) -> str:
         """Where anybody may PUT the content from `since` for `lifetime`; the same arguments make the same address."""

@@ -11,7 +11,7 @@ from psycopg_pool import AsyncConnectionPool
 from projections.packing import Packed, PackedDumper
 
 MIGRATE, APPEND, RELAY, SIGNER, REACTOR, SWEEPER, PROJECTOR = 4241, 4242, 4243, 4244, 4245, 4246, 4250
-EGRUL, KEYS = 4260, 4247
+EGRUL, KEYS, TILES = 4260, 4247, 4248
 """Advisory locks; PROJECTOR takes the projection's name as its second key."""
 
 TIMEOUTS = "-c lock_timeout=2s -c statement_timeout=5s -c idle_in_transaction_session_timeout=5s -c jit=off"

@@ -138,6 +138,16 @@ class Settings(Servers, frozen=True, kw_only=True):
     signing_key_days: Annotated[
         int, Meta(ge=1, le=730, description="days after which another key signs the access tokens")
     ] = 90
+    tile_copy: Annotated[
+        Literal["hashes", "entries", "off"],
+        Meta(
+            description="what of the log is copied to the bucket: hashes and checkpoints, its entries, too, or nothing"
+        ),
+    ] = "hashes"
+    check_hours: Annotated[
+        int,
+        Meta(ge=0, le=720, description="hours between two checks of guards, read models and log; 0 = never"),
+    ] = 24
     sources: dict[str, str] = {}
 
     @property

@@ -56,8 +56,11 @@ async def tile(cursor: Asks, at: TileAt, width: int) -> bytes | None:
 
 
 async def signed_checkpoint(cursor: Asks) -> SignedCheckpoint | None:
-    """The newest; None before the first."""
-    query = b"select size, note from audit.checkpoints where note is not null order by size desc limit 1"
+    """The newest of this epoch; None before the first."""
+    query = (
+        b"select size, note from audit.checkpoints where epoch = current_epoch() and note is not null"
+        b" order by size desc limit 1"
+    )
     row = await (await cursor.execute(query, prepare=True)).fetchone()
     return SignedCheckpoint(*row) if row else None
 

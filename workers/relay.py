@@ -2,14 +2,12 @@
 
 import asyncio
 from collections.abc import Sequence
-from uuid import UUID
 
 import msgspec
 import nats.errors
 import structlog
 from nats.aio.msg import Msg
-from nats.js.api import RawStreamMsg, StorageType, StreamConfig, StreamState
-from nats.js.errors import NotFoundError
+from nats.js.api import StorageType, StreamConfig
 
 from domain.shared import Stored
 from infrastructure.event_log import EventLog
@@ -17,7 +15,7 @@ from infrastructure.nats import STREAM, Nats
 from infrastructure.positions import POLL, Positions
 from infrastructure.postgres import RELAY
 from infrastructure.role import Connection, hold
-from projections.leaf import leaf, stored_of
+from projections.leaf import leaf
 from workers import epoch
 from workers.epoch import EpochMismatch
 
@@ -31,8 +29,6 @@ REFILL = 100_000
 
 KEPT = 1_000_000
 """Messages the stream keeps at most."""
-
-EPOCH = "chancery-epoch"
 
 log = structlog.get_logger()
 
@@ -71,34 +67,20 @@ class Relay:
 
     async def _agree(self, connection: Connection) -> int:
         """The stream's last position, once it is sure that stream and store tell one history. Raises EpochMismatch."""
-        ours = await epoch.current(connection)
-        stream = self._nats.stream
-        try:
-            found = await stream.stream_info(STREAM)
-        except NotFoundError:
-            return await self._create(connection, ours)
-        theirs = (found.config.metadata or {}).get(EPOCH)
-        if theirs != str(ours):
-            raise EpochMismatch(f"the stream is of epoch {theirs}, the store of {ours}")
-        if found.state.messages:
-            await self._compare(stored_of((await self._last()).data or b""))
-        last = _last_sequence(found.state)
-        head = await self._log.head()
-        if last > head:
-            raise EpochMismatch(f"the stream ends at {last}, the store at {head}")
-        return last
+        found = await epoch.stream_seen(self._nats)
+        if found is not None and await epoch.ended(connection, found.epoch):
+            await self._nats.stream.delete_stream(STREAM)  # an operator has begun another epoch
+            log.info("relay.stream_ended", epoch=found.epoch, last=found.size)
+            found = None
+        if found is None:
+            return await self._create(connection)
+        if reason := await epoch.contradiction(connection, found):
+            raise EpochMismatch(f"{reason}: look with `chancery epoch status`")
+        return found.size
 
-    async def _last(self) -> RawStreamMsg:
-        return await self._nats.stream.get_last_msg(STREAM, "events.>")
-
-    async def _compare(self, last: Stored) -> None:
-        known = await self._log.read(last.position - 1, 1)
-        if [(each.position, each.event_id) for each in known] != [(last.position, last.event_id)]:
-            raise EpochMismatch(f"the stream has event {last.event_id} at {last.position}, the store has not")
-
-    async def _create(self, connection: Connection, ours: UUID) -> int:
+    async def _create(self, connection: Connection) -> int:
         after = max(0, await self._log.head() - REFILL)
-        await connection.execute("select")  # still the relay?
+        ours = await epoch.current(connection)  # and still the relay
         await self._nats.stream.add_stream(
             StreamConfig(
                 name=STREAM,
@@ -106,7 +88,7 @@ class Relay:
                 storage=StorageType.FILE,
                 first_seq=after + 1,
                 max_msgs=KEPT,
-                metadata={EPOCH: str(ours)},
+                metadata={epoch.METADATA: str(ours)},
             )
         )
         log.info("relay.stream_created", first=after + 1)
@@ -155,8 +137,3 @@ class Relay:
     async def _acknowledged(self, message: Msg) -> None:
         if self._ack is not None and not self._ack.done():
             self._ack.set_result(message)
-
-
-def _last_sequence(state: StreamState) -> int:
-    """Of an empty stream too: there the sequence before its first."""
-    return state.last_seq if state.messages or state.last_seq else state.first_seq - 1

@@ -1,6 +1,7 @@
 """Signs the head of the log, at the latest a second after an append, and never two heads that disagree."""
 
 import asyncio
+from collections.abc import Sequence
 from typing import NamedTuple, Never
 
 from infrastructure.audit.keys import current_signers
@@ -12,6 +13,7 @@ from infrastructure.role import Connection, hold
 from projections.audit_tree import SignedCheckpoint, span_hashes, tree_begun, tree_size
 from projections.merkle import EMPTY_ROOT, Span
 from projections.proofs import Checkpoint
+from workers.epoch import Place, agree
 
 SIGN_SECONDS = 0.25
 RECHECK_SECONDS = 3600
@@ -28,10 +30,15 @@ class Fork(Exception):
     """What stands in the database contradicts what was signed: nothing more may be signed until a person has looked."""
 
 
-async def run(url: str, wrapping: Wrapping, origin: str) -> Never:
-    """Hold the signer's role for ever. `origin` names the log at its first start. Raises Fork."""
+async def run(url: str, wrapping: Wrapping, origin: str, elsewhere: Sequence[Place] = ()) -> Never:
+    """Hold the signer's role for ever. `origin` names the log at its first start.
+
+    Each holder asks `elsewhere` before he signs anything: a database that was restored knows nothing of what was signed
+    since. Raises Fork, EpochMismatch.
+    """
 
     async def work(connection: Connection) -> None:
+        await agree(connection, elsewhere)
         checked, rests_until = 0, 0.0
         while True:
             await sign_once(connection, wrapping, origin)
@@ -56,7 +63,8 @@ async def sign_once(connection: Connection, wrapping: Wrapping, origin: str) -> 
     )
     row = await (
         await connection.execute(
-            "select root from audit.checkpoints where size = %s and note is null", (size,)
+            "select root from audit.checkpoints where epoch = current_epoch() and size = %s and note is null",
+            (size,),
         )
     ).fetchone()
     if row is None or bytes(row[0]) != root:
@@ -65,7 +73,9 @@ async def sign_once(connection: Connection, wrapping: Wrapping, origin: str) -> 
     checkpoint = Checkpoint(origin=signers[0].verifier.name, size=size, root=root)
     note = str(sign(checkpoint.text(), signers))
     await connection.execute(
-        "update audit.checkpoints set note = %s, signed_at = clock_timestamp() where size = %s", (note, size)
+        "update audit.checkpoints set note = %s, signed_at = clock_timestamp()"
+        " where epoch = current_epoch() and size = %s",
+        (note, size),
     )
     return SignedCheckpoint(size, note)
 
@@ -103,7 +113,8 @@ async def _newest(connection: Connection) -> _Newest:
     ).fetchone()
     row = await (
         await connection.execute(
-            "select size, root, note is not null from audit.checkpoints order by size desc limit 1"
+            "select size, root, note is not null from audit.checkpoints where epoch = current_epoch()"
+            " order by size desc limit 1"
         )
     ).fetchone()
     newest = _Newest(row[0], bytes(row[1]), row[2]) if row else _Newest(0, EMPTY_ROOT, signed=True)

@@ -9,11 +9,12 @@ from urllib.parse import urlsplit
 import structlog
 from psycopg_pool import AsyncConnectionPool
 
-from infrastructure.bootstrap import running
+from infrastructure.bootstrap import System, running
 from infrastructure.event_codec import EventCodec
 from infrastructure.event_log import EventLog
 from infrastructure.logging import configure
 from infrastructure.nats import APPENDED, Nats
+from infrastructure.object_store import ObjectStore
 from infrastructure.operations import Operations
 from infrastructure.personal_data import Vault, wrapping_of
 from infrastructure.postgres import open_pool
@@ -21,12 +22,14 @@ from infrastructure.settings import Settings
 from infrastructure.tasks import end
 from projections.projection import discover
 from workers import keys, signer
+from workers.epoch import Place, Stream
 from workers.feed import Feed
 from workers.jobs import offering
 from workers.projector import Projector
 from workers.reactor import Reactor
 from workers.relay import Relay
 from workers.sweeper import Sweeper
+from workers.tile_copy import CopyPlace, TileCopy
 
 log = structlog.get_logger()
 
@@ -48,7 +51,10 @@ async def run(settings: Settings) -> None:
         await supervise(
             {
                 "relay": Relay(events, positions, publisher).run(url),
-                "signer": signer.run(url, wrapping, origin_of(settings)),
+                "signer": signer.run(
+                    url, wrapping, origin_of(settings), elsewhere(settings, nats, system.objects)
+                ),
+                **({"tile copy": tile_copy(system).run(url)} if copied(settings) else {}),
                 "keys": keys.run(url, system.signing_keys),
                 "reactor": Reactor(
                     events, feed(), system.dialogs, system.contracts, system.brought_letters
@@ -66,6 +72,22 @@ async def run(settings: Settings) -> None:
 
 def sweeper(settings: Settings, pool: AsyncConnectionPool[Any]) -> Sweeper:
     return Sweeper(Operations(pool), offering(settings))
+
+
+def elsewhere(settings: Settings, source: Nats, objects: ObjectStore) -> list[Place]:
+    """What a database that was set back is told by, of the servers that are set."""
+    return [
+        *([Stream(source)] if settings.nats_url else []),
+        *([CopyPlace(objects)] if copied(settings) else []),
+    ]
+
+
+def copied(settings: Settings) -> bool:
+    return bool(settings.s3_endpoint) and settings.tile_copy != "off"
+
+
+def tile_copy(system: System) -> TileCopy:
+    return TileCopy(system.objects, entries=system.settings.tile_copy == "entries")
 
 
 def origin_of(settings: Settings) -> str:

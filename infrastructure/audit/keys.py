@@ -21,7 +21,9 @@ class PublishedKey(Struct, frozen=True, kw_only=True):
 async def published_keys(connection: AsyncConnection[Any]) -> list[PublishedKey]:
     """Every key that ever signed, oldest first."""
     rows = await connection.execute(
-        "select name, public_key, made_at, retired_at from audit.keys order by id"
+        "select k.name, k.public_key, k.made_at, least(k.retired_at, min(later.begun_at)) from audit.keys k"
+        " join epochs e using (epoch) left join epochs later on later.begun_at > e.begun_at"
+        " group by k.id order by k.id"
     )
     return [
         PublishedKey(vkey=Verifier(name=name, public=bytes(public)).vkey(), since=since, until=until)
@@ -32,10 +34,10 @@ async def published_keys(connection: AsyncConnection[Any]) -> list[PublishedKey]
 async def current_signers(
     connection: AsyncConnection[Any], wrapping: Wrapping, origin: str
 ) -> tuple[Signer, ...]:
-    """All keys in force, several while one takes over from another; the first is made now, and its name stays."""
+    """All keys in force, several while one takes over from another; an epoch's first is made now, its name stays."""
     rows = await connection.execute(
-        "select name, public_key, wrapped from audit.keys"
-        " where retired_at is null or retired_at > clock_timestamp() order by id"
+        "select name, public_key, wrapped from audit.keys where epoch = current_epoch()"
+        " and (retired_at is null or retired_at > clock_timestamp()) order by id"
     )
     found = [
         stored_signer(Verifier(name=name, public=bytes(public)), bytes(wrapped), wrapping)
@@ -59,14 +61,17 @@ async def succeed(
     async with connection.transaction():
         rows = await connection.execute(
             "select id, name, public_key, clock_timestamp() + %s from audit.keys"
-            " where retired_at is null order by id for update",
+            " where epoch = current_epoch() and retired_at is null order by id for update",
             (overlap,),
         )
         if not (found := await rows.fetchall()):
             return None
         signer, wrapped = new_signer(found[-1][1], wrapping)
         until: datetime = found[-1][3]
-        await connection.execute("update audit.keys set retired_at = %s where retired_at is null", (until,))
+        await connection.execute(
+            "update audit.keys set retired_at = %s where epoch = current_epoch() and retired_at is null",
+            (until,),
+        )
         await connection.execute(
             "insert into audit.keys (name, public_key, wrapped) values (%s, %s, %s)",
             (signer.verifier.name, signer.verifier.public, wrapped),
@@ -76,9 +81,15 @@ async def succeed(
 
 
 async def _first_signer(connection: AsyncConnection[Any], wrapping: Wrapping, origin: str) -> Signer:
-    signer, wrapped = new_signer(origin, wrapping)
+    """A log that was set back goes on under another name: no two histories are signed under one."""
+    row = await (
+        await connection.execute("select count(*), left(current_epoch()::text, 8) from epochs")
+    ).fetchone()
+    epochs, short = row or (1, "")
+    name = origin if epochs == 1 else f"{origin}/{short}"
+    signer, wrapped = new_signer(name, wrapping)
     await connection.execute(
         "insert into audit.keys (name, public_key, wrapped) values (%s, %s, %s)",
-        (origin, signer.verifier.public, wrapped),
+        (name, signer.verifier.public, wrapped),
     )
     return signer

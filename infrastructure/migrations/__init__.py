@@ -23,7 +23,7 @@ grant insert, update, delete on sign_in_failures to {role};
 grant insert, update, delete on issuer_keys, provider_wishes to {role};
 grant update (password_hash) on credentials to {role};
 grant execute on function append, append_as_given to {role};
-grant insert, update, delete on client_uses, rate_limits to {role};
+grant insert, update, delete on client_uses, rate_limits, alarms to {role};
 grant update (hash) on client_keys to {role};
 revoke execute on function append, append_as_given, apply_guards from public;
 grant create, usage on schema read, read_next, read_prev to {role};
@@ -32,7 +32,9 @@ grant select, insert, update on all tables in schema audit to {role};
 grant create, usage on schema lookup to {role};
 grant select, insert, update on lookup.registers to {role};
 grant insert, update on papers to {role};
+grant insert, update, delete on file_texts to {role};
 grant insert, update, delete on import_progress, import_failed_rows to {role};
+grant insert, update, delete on mail_marks to {role};
 """
 
 

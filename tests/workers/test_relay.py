@@ -9,6 +9,7 @@ import psycopg
 import pytest
 
 from projections.leaf import leaf, stored_of
+from tests.auditing import superuser
 from tests.flow import append, workers
 from workers.epoch import EpochMismatch
 from workers.relay import Relay, Unacknowledged
@@ -160,12 +161,26 @@ async def test_a_stream_of_another_history_stops_the_relay(flow, dsn, appended):
         await asyncio.wait_for(Relay(flow.log, flow.positions, flow.publisher).run(dsn), 10)
 
 
-async def test_a_stream_of_another_epoch_stops_the_relay(flow, dsn, owner_dsn):
+async def test_a_stream_of_an_epoch_that_this_store_does_not_know_stops_the_relay(flow, dsn):
+    await flow.until(lambda: flow.publisher.connected)
+    metadata = {"chancery-epoch": str(uuid4())}
+    await flow.publisher.stream.add_stream(name="EVENTS", subjects=["events.>"], metadata=metadata)
+    append(dsn, 5)
+    with pytest.raises(EpochMismatch, match="the stream is of epoch"):
+        await asyncio.wait_for(Relay(flow.log, flow.positions, flow.publisher).run(dsn), 30)
+
+
+async def test_when_an_operator_has_begun_an_epoch_the_stream_is_made_anew(flow, dsn, owner_dsn, database):
     append(dsn, 5)
     relay = flow.relay()
     await flow.until(lambda: published(flow))
     await flow.stop(relay)
+    superuser(database, "delete from stored_events where notification_id > 3")
     with psycopg.connect(owner_dsn, autocommit=True) as owner:
         owner.execute("insert into epochs (timeline, reason) values (2, 'restored')")
-    with pytest.raises(EpochMismatch, match="epoch"):
-        await asyncio.wait_for(Relay(flow.log, flow.positions, flow.publisher).run(dsn), 10)
+    flow.positions.head = 3
+    flow.relay()
+    await flow.until(lambda: published(flow))
+    append(dsn, 4)
+    await flow.until(lambda: published(flow))
+    assert await flow.stream_ends_at() == 7
