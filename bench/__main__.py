@@ -7,6 +7,8 @@ from collections.abc import Callable
 from bench import (
     answers,
     clients,
+    contracts,
+    dashboards,
     http,
     imports,
     letters,
@@ -32,6 +34,8 @@ PARTS: dict[str, Callable[[Machine], list[Figure]]] = {
     "tokens": tokens.run,
     "answers": answers.run,
     "lists": lists.run,
+    "contracts": contracts.run,
+    "dashboards": dashboards.run,
     "imports": imports.run,
 }
 

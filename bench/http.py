@@ -195,9 +195,9 @@ def token(client: httpx.Client, login: str, password: str) -> str:
     return found
 
 
-def answers(client: httpx.Client) -> bool:
+def answers(client: httpx.Client, path: str = "/healthz") -> bool:
     try:
-        return client.get("/healthz").status_code == 200
+        return client.get(path).status_code == 200
     except httpx.TransportError:
         return False
 

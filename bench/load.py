@@ -147,7 +147,7 @@ class Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         read = self._read = self._read + data if self._read else data
         head = read.find(b"\r\n\r\n")
-        if head < 0 or len(read) < head + 4 + _length(read, head):
+        if head < 0 or len(read) < head + 4 + length(read, head):
             return
         now = time.perf_counter()
         self._latencies.append(now - self._asked)
@@ -169,7 +169,7 @@ class Connection(asyncio.Protocol):
         self._transport.write(self._request())
 
 
-def _length(read: bytes, head: int) -> int:
+def length(read: bytes, head: int) -> int:
     at = read.find(b"content-length: ", 0, head)
     return int(read[at + 16 : read.index(b"\r\n", at)]) if at > 0 else 0
 

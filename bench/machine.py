@@ -6,9 +6,10 @@ import platform
 import sys
 import tempfile
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple, Self
 
 import psycopg
@@ -53,12 +54,22 @@ class Machine:
     @contextlib.contextmanager
     def program(self, name: str, port: int | None = None) -> Generator[Child]:
         """`chancery <name>` as a process of its own, its lines in a file; with a `port`, beside the first."""
-        folder, settings, label = self._stack.folder, self.settings, name
+        settings, label = self.settings, name
         if port is not None:
             label = f"{name}-{port}"
             settings = structs.replace(settings, port=port, public_url=settings.base_url)
+        command = [sys.executable, "-m", "cli.main", name]
+        with self.beside(label, command, environment(settings)) as child:
+            yield child
+
+    @contextlib.contextmanager
+    def beside(
+        self, label: str, command: Sequence[str], environ: Mapping[str, str] = MappingProxyType({})
+    ) -> Generator[Child]:
+        """Any program, its lines in a file."""
+        folder = self._stack.folder
         child = Child(label, folder.run, log=folder.logs / f"{label}.log")
-        child.start([sys.executable, "-m", "cli.main", name], os.environ | environment(settings))
+        child.start(list(command), os.environ | environ)
         try:
             yield child
         finally:

@@ -1,0 +1,1 @@
+"""Applications as others would write them, for comparison."""
