@@ -34,6 +34,7 @@ from api.queries import permission as permission_queries
 from api.queries import personal_data as personal_data_queries
 from api.queries import reference as reference_queries
 from api.queries import resource as resource_queries
+from api.queries import search as search_queries
 from api.queries import session as session_queries
 from api.queries import user as user_queries
 from api.queries.event_sight import EventSight
@@ -62,6 +63,7 @@ from projections.message import MESSAGES
 from projections.notice import NOTICES
 from projections.notification import NOTIFICATIONS
 from projections.occasion import OCCASIONS
+from projections.occasion import LISTING as occasion_list  # noqa: N811 - one of many of that name
 from projections.organisation import ORGANISATIONS
 from projections.payment import PAYMENTS
 from projections.projection import Fold
@@ -155,6 +157,9 @@ def queries(system: System, pages: Lists, refs: Refs, streams: Streams) -> list[
         ),
         lookup_queries.routes(system.registers.lookups, system, clock),
         notice_queries.routes(_records(system, NOTICES, notice_queries.NoticeSight()), pages),
+        search_queries.routes(
+            system.pool, system.texts, lambda name: system.positions.known.get(name, 0), system, clock
+        ),
         legal_hold_queries.routes(
             _records(system, LEGAL_HOLDS, legal_hold_queries.LegalHoldSight(clock)), pages, clock
         ),
@@ -220,7 +225,7 @@ def _money(system: System, pages: Lists, refs: Refs) -> list[Router]:
 
 def _counted(system: System) -> dict[str, Listing]:
     """The lists that dashboards count, as their routes have them."""
-    found = (contract_list, letter_list(system.settings.time_zone))
+    found = (contract_list, occasion_list, letter_list(system.settings.time_zone))
     return {audience_of(each).path: each for each in found}
 
 

@@ -4,6 +4,7 @@ A reaction's name and the event's id make its key, so that a repeat is answered,
 """
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -11,14 +12,18 @@ from msgspec import UNSET, Struct
 
 from application.letter_brought import Brought
 from domain.contact.events import ContactChanged, ContactErased
-from domain.contract.events import ContractSigned, Credited, Invoiced
+from domain.contract.events import ContractSigned, Credited, Invoiced, OccasionAssigned
 from domain.document.events import DocumentRecorded, Letter
 from domain.export.events import ExportRequested
-from domain.file.events import FileReceived
+from domain.file.content import READABLE
+from domain.file.events import FileReceived, FileUploaded
 from domain.imports.events import ImportApplied, ImportApplyBegan, ImportCanceled, ImportFailed, ImportStarted
+from domain.letter.events import LetterFellDue
+from domain.message.events import MessageSent
 from domain.organisation.events import OrganisationChanged
-from domain.shared import Event, Recorded
-from domain.user.events import UserErased
+from domain.shared import SYSTEM, Event, Recorded
+from domain.user.events import UserChanged, UserErased, UserPasswordChanged, UserPasswordReset
+from domain.user.notifications import ACCOUNT, LETTER_DUE, MESSAGE_NEW
 
 
 class Tell(Struct, frozen=True, kw_only=True):
@@ -41,7 +46,18 @@ class Reassign(Struct, frozen=True, kw_only=True):
     party_id: UUID
 
 
-Effect = Tell | Ask | Reassign | Brought
+class Notify(Struct, frozen=True, kw_only=True):
+    """A mail to a user, if he wants such `notice` and there is a mail server, `after` a while in which he may see it
+    for himself. `about`: ids alone; what is personal is looked up when it is written.
+    """
+
+    user_id: UUID
+    notice: str
+    about: dict[str, Any]
+    after: timedelta = timedelta()
+
+
+Effect = Tell | Ask | Reassign | Brought | Notify
 
 
 class Reaction(Struct, frozen=True, kw_only=True):
@@ -76,8 +92,22 @@ def _credited(recorded: Recorded[Credited]) -> tuple[Effect, ...]:
     return (Ask(kind="credit_note.render", about=note),)
 
 
+def _assigned(recorded: Recorded[OccasionAssigned]) -> tuple[Effect, ...]:
+    occasion = recorded.event
+    if occasion.user_id is None or occasion.user_id == recorded.metadata.actor.id:
+        return ()
+    when = f"{occasion.starts_at:%Y-%m-%d %H:%M} to {occasion.ends_at:%Y-%m-%d %H:%M} UTC"
+    return (Tell(user_id=occasion.user_id, text=f"{occasion.title}, {when}, is yours to hold."),)
+
+
 def _received(recorded: Recorded[FileReceived]) -> tuple[Effect, ...]:
     return (Ask(kind="file.recheck", about={"file_id": str(recorded.stream_id)}),)
+
+
+def _uploaded(recorded: Recorded[FileUploaded]) -> tuple[Effect, ...]:
+    if recorded.event.content_type not in READABLE:
+        return ()
+    return (Ask(kind="file.read_text", about={"file_id": str(recorded.stream_id)}),)
 
 
 def _started(recorded: Recorded[ImportStarted]) -> tuple[Effect, ...]:
@@ -128,14 +158,61 @@ def _managed(recorded: Recorded[OrganisationChanged]) -> tuple[Effect, ...]:
     return () if recorded.event.account_manager_id is UNSET else (Reassign(party_id=recorded.stream_id),)
 
 
+AWAY = timedelta(minutes=5)
+"""Who has not read a message for so long is not there."""
+
+
+def _sent(recorded: Recorded[MessageSent]) -> tuple[Effect, ...]:
+    message = recorded.event
+    if message.recipient_id == SYSTEM:
+        return ()  # nobody is there
+    about = {"message_id": str(recorded.stream_id)}
+    return (Notify(user_id=message.recipient_id, notice=MESSAGE_NEW, about=about, after=AWAY),)
+
+
+def _fell_due(recorded: Recorded[LetterFellDue]) -> tuple[Effect, ...]:
+    about = {"letter_id": str(recorded.stream_id), "due_on": recorded.event.due_on.isoformat()}
+    return tuple(Notify(user_id=each, notice=LETTER_DUE, about=about) for each in recorded.event.user_ids)
+
+
+def _account(what: str) -> Callable[[Recorded[Any]], tuple[Effect, ...]]:
+    def then(recorded: Recorded[Any]) -> tuple[Effect, ...]:
+        about = {"what": what, "version": recorded.version}
+        return (Notify(user_id=recorded.stream_id, notice=ACCOUNT, about=about),)
+
+    return then
+
+
+def _email_changed(recorded: Recorded[UserChanged]) -> tuple[Effect, ...]:
+    """Told at the address of before: whoever took the account over has the other one."""
+    return () if recorded.event.email is UNSET else _account("email_changed")(recorded)
+
+
+MAIL_RECIPIENT_WHEN_MESSAGE_SENT = Reaction(
+    name="mail_recipient_when_message_sent", when=MessageSent, then=_sent
+)
+MAIL_WHEN_LETTER_FELL_DUE = Reaction(name="mail_when_letter_fell_due", when=LetterFellDue, then=_fell_due)
+MAIL_WHEN_PASSWORD_CHANGED = Reaction(
+    name="mail_when_password_changed", when=UserPasswordChanged, then=_account("password_changed")
+)
+MAIL_WHEN_PASSWORD_RESET = Reaction(
+    name="mail_when_password_reset", when=UserPasswordReset, then=_account("password_reset")
+)
+MAIL_WHEN_EMAIL_CHANGED = Reaction(name="mail_when_email_changed", when=UserChanged, then=_email_changed)
 TELL_ACCOUNT_MANAGER_WHEN_CONTRACT_SIGNED = Reaction(
     name="tell_account_manager_when_contract_signed", when=ContractSigned, then=_signed
+)
+TELL_ASSIGNEE_WHEN_OCCASION_ASSIGNED = Reaction(
+    name="tell_assignee_when_occasion_assigned", when=OccasionAssigned, then=_assigned
 )
 RENDER_INVOICE_WHEN_ISSUED = Reaction(name="render_invoice_when_issued", when=Invoiced, then=_invoiced)
 RENDER_CREDIT_NOTE_WHEN_ISSUED = Reaction(
     name="render_credit_note_when_issued", when=Credited, then=_credited
 )
 RECHECK_FILE_WHEN_RECEIVED = Reaction(name="recheck_file_when_received", when=FileReceived, then=_received)
+READ_TEXT_WHEN_FILE_UPLOADED = Reaction(
+    name="read_text_when_file_uploaded", when=FileUploaded, then=_uploaded
+)
 REASSIGN_CONTRACTS_WHEN_CONTACT_CHANGED = Reaction(
     name="reassign_contracts_when_contact_changed", when=ContactChanged, then=_answered_for
 )

@@ -10,6 +10,7 @@ from application.document_type import DocumentTypes
 from application.erasure import Erasures
 from application.export import Exports
 from application.file import Files
+from application.file_text import FileTexts
 from application.file_upkeep import FileUpkeep
 from application.invoice import Invoices
 from application.legal_hold import LegalHolds
@@ -19,6 +20,7 @@ from application.letter_due import LettersDue
 from application.message import Dialogs
 from application.notice import Notices
 from application.numbers import Numbers
+from application.occasion import Occasions
 from application.organisation import Organisations
 from application.party import Parties
 from application.payment import Payments
@@ -31,6 +33,7 @@ from infrastructure.core import Core, clock
 from infrastructure.embedded import s3
 from infrastructure.event_store import new_id
 from infrastructure.exports.lists import ExportedLists
+from infrastructure.mail.delivery import Mailer, mailer_of
 from infrastructure.object_store import ObjectStore
 from infrastructure.papers.invoice_papers import InvoicePapers
 from infrastructure.papers.kept import Papers
@@ -38,6 +41,8 @@ from infrastructure.papers.seller import seller_of
 from infrastructure.registers.looked_up import Registers
 from infrastructure.security.actors import Actors
 from infrastructure.sniff import Sniffer
+from infrastructure.texts.kept import KeptTexts
+from infrastructure.texts.reader import read_text
 from infrastructure.unbound import UnboundFiles, id_of_time
 from projections import letter
 
@@ -48,6 +53,8 @@ class Office:
 
     files: Files
     file_upkeep: FileUpkeep
+    file_texts: FileTexts
+    texts: KeptTexts
     objects: ObjectStore
     dialogs: Dialogs
     letters: Letters
@@ -59,6 +66,7 @@ class Office:
     contracts: Contracts
     payments: Payments
     invoices: Invoices
+    occasions: Occasions
     papers: Papers
     invoice_papers: InvoicePapers
     document_types: DocumentTypes
@@ -68,6 +76,7 @@ class Office:
     postal_index: PostalIndex
     registers: Registers
     prefill: Prefill
+    mailer: Mailer | None
     exported_lists: ExportedLists
     exports: Exports
     legal_holds: LegalHolds
@@ -87,12 +96,17 @@ def office_of(core: Core) -> Office:
     }
     files = Files(execute, store, claims, objects, Sniffer, limits, new_id)
     exported_lists = ExportedLists(clock, letter.listing(settings.time_zone))
+    texts = KeptTexts(pool)
     legal_holds = LegalHolds(execute, store, claims, new_id)
     organisations, registers = Organisations(execute, claims, new_id), Registers(settings, pool, claims)
     numbers = Numbers(claims, ZoneInfo(settings.time_zone))
     return Office(
         files=files,
-        file_upkeep=FileUpkeep(execute, store, claims, objects, Sniffer, UnboundFiles(pool), id_of_time),
+        file_upkeep=FileUpkeep(
+            execute, store, claims, objects, texts, Sniffer, UnboundFiles(pool), id_of_time
+        ),
+        file_texts=FileTexts(execute, store, objects, read_text, texts),
+        texts=texts,
         objects=objects,
         dialogs=Dialogs(execute, store, core.log, claims, files, new_id),
         letters=Letters(execute, store, core.callers, claims, files, numbers, new_id),
@@ -104,6 +118,7 @@ def office_of(core: Core) -> Office:
         contracts=Contracts(execute, store, core.callers, claims, parties, new_id),
         payments=Payments(execute, new_id),
         invoices=Invoices(execute, store, claims, numbers, seller_of(settings), new_id),
+        occasions=Occasions(execute, store, claims, new_id),
         papers=papers,
         invoice_papers=InvoicePapers(core.log, papers),
         document_types=DocumentTypes(execute, new_id),
@@ -115,6 +130,7 @@ def office_of(core: Core) -> Office:
         prefill=Prefill(execute, registers.lookups, organisations),
         legal_holds=legal_holds,
         erasures=Erasures(execute, legal_holds),
+        mailer=mailer_of(settings, clock),
         exported_lists=exported_lists,
         exports=Exports(execute, store, core.callers, exported_lists, new_id),
     )

@@ -10,12 +10,13 @@ import pytest
 from application.reactions import (
     RECHECK_FILE_WHEN_RECEIVED,
     TELL_ACCOUNT_MANAGER_WHEN_CONTRACT_SIGNED,
+    TELL_ASSIGNEE_WHEN_OCCASION_ASSIGNED,
     Ask,
     Tell,
 )
 from domain.contact.events import ContactAdded, ContactChanged
 from domain.contract.aggregate import CONTRACT
-from domain.contract.events import ContractDrafted, ContractSigned
+from domain.contract.events import ContractDrafted, ContractSigned, OccasionAssigned
 from domain.dialog.aggregate import dialog_id
 from domain.file.events import FileReceived
 from domain.message.events import MessageSent
@@ -187,6 +188,23 @@ def test_who_signs_himself_or_answers_for_nothing_is_told_nothing():
     assert then(recorded_as(ContractSigned(signed_by=SIGNER, **changed))) == ()
     (tell,) = then(recorded_as(ContractSigned(signed_by=SIGNER, account_manager_id=DRAFTER, **changed)))
     assert tell == Tell(user_id=DRAFTER, text=f"Contract {UUID(int=5)} was signed.")
+
+
+def test_who_is_to_hold_an_occasion_is_told_unless_he_said_so_himself():
+    then = TELL_ASSIGNEE_WHEN_OCCASION_ASSIGNED.then
+    day = datetime(2026, 6, 4, tzinfo=UTC)
+    about = {
+        "occasion_id": uuid4(),
+        "title": "Fair",
+        "starts_at": day.replace(hour=18),
+        "ends_at": day.replace(hour=23),
+    }
+    (tell,) = then(recorded_as(OccasionAssigned(user_id=SIGNER, **about)))
+    assert tell == Tell(
+        user_id=SIGNER, text="Fair, 2026-06-04 18:00 to 2026-06-04 23:00 UTC, is yours to hold."
+    )
+    assert then(recorded_as(OccasionAssigned(user_id=None, **about))) == ()
+    assert then(recorded_as(OccasionAssigned(user_id=SYSTEM, **about))) == ()
 
 
 def test_a_file_is_read_through_when_only_its_beginning_was_looked_at():
