@@ -7,10 +7,12 @@ from typing import Any, Protocol
 
 from litestar import Request
 
+from api.auth import origin_of
 from api.problems import Problem
 from api.route_templates import allowed
 from application.access import Caller
 from application.api_client import KnownClient
+from application.key_use import Used
 from domain.api_client.lists import Network, folded
 
 NAME, KEY = b"x-client-key", b"x-api-key"
@@ -99,6 +101,12 @@ class Keys(Protocol):
     def fingerprint(self, key: str) -> str: ...
 
 
+class Uses(Protocol):
+    def note(self, used: Used, route: str, request_id: str) -> None:
+        """That this key was good for a request just now; nobody waits for it."""
+        ...
+
+
 class Limits(Protocol):
     async def client(self, client: KnownClient) -> None:
         """Takes one request of its quota. Raises RateLimited."""
@@ -108,8 +116,8 @@ class Limits(Protocol):
 class ClientKey:
     """Implements api.auth.Way. Its terms are read anew for each request, commands too: they have no other judge."""
 
-    def __init__(self, clients: Clients, keys: Keys, limits: Limits) -> None:
-        self._clients, self._keys, self._limits = clients, keys, limits
+    def __init__(self, clients: Clients, keys: Keys, limits: Limits, uses: Uses) -> None:
+        self._clients, self._keys, self._limits, self._uses = clients, keys, limits, uses
 
     def offered(self, headers: Mapping[bytes, bytes]) -> bool:
         return NAME in headers or KEY in headers
@@ -117,14 +125,16 @@ class ClientKey:
     async def caller(self, request: Request[Any, Any, Any], *, fresh: bool) -> Caller:  # noqa: ARG002 - always is
         """Raises one of REFUSALS, RateLimited, Busy."""
         scope: Any = request.scope
-        client = await self._proved(scope)
+        client, key_id = await self._proved(scope)
         _admit(client, scope)
         await self._limits.client(client)
         self._clients.used(client)
+        used = Used(client_id=client.caller.actor.id, key_id=key_id, origin=origin_of(request))
+        self._uses.note(used, f"{request.method} {scope['path_template']}", scope["request_id"])
         return client.caller
 
-    async def _proved(self, scope: Any) -> KnownClient:
-        """Who is named stands in the scope, proved or not: whoever keeps refusals looks there."""
+    async def _proved(self, scope: Any) -> tuple[KnownClient, str]:
+        """With its key's id. Who is named stands in the scope, proved or not: whoever keeps refusals looks there."""
         headers: Mapping[bytes, bytes] = scope["h"]
         name, key = (headers.get(each, b"").decode("latin-1") for each in (NAME, KEY))
         if not 0 < len(name) <= LONGEST_NAME:
@@ -145,7 +155,7 @@ class ClientKey:
             raise InvalidApiKey
         if opened[1] != (quick := self._keys.fingerprint(key)):
             await self._clients.upgrade(client, opened, quick)
-        return client
+        return client, opened[0]
 
 
 def _admit(client: KnownClient, scope: Any) -> None:

@@ -9,23 +9,22 @@ from uuid import UUID, uuid5
 
 from msgspec import Struct, structs
 
-from application.access import Caller, Need
+from application.access import Caller
 from application.access import system as the_system
 from application.context import Context
 from application.execute import Execute
+from application.journal import Journal
 from application.ports import NewId
 from domain.refusal.aggregate import REFUSAL
 from domain.refusal.commands import CountRefusals, NoteRefusal, RefusalCommand
+from domain.refusal.events import RefusalEvent
 from domain.shared import Actor, Origin
 
 NOTED_A_SECOND = 10
 """Refusals of one process that are noted one by one; what comes on top in that second is counted."""
 WAITING = 600
 """Refusals that wait to be written, should the log be away; what comes on top is counted."""
-OF_ONE_STREAM = 1_000
-"""Events after which another stream begins, so that no record ever takes long to load."""
 AGAIN_SECONDS = 1.0
-BY_NOTHING = Need(right=None, by="nothing")
 
 _NOBODY = UUID("5d0d1a0e-8f43-4c8b-a0a5-3b1f1c1d9e52")
 """The namespace of a day's anonymous callers (RFC 9562 5.5). It never changes."""
@@ -58,18 +57,18 @@ class Refusals:
         at_once: int = NOTED_A_SECOND,
     ) -> None:
         """`unsealable`: what the store raises where a key is destroyed. `complain` hears what keeps so many waiting."""
-        self._execute, self._new_id, self._unsealable, self._complain = execute, new_id, unsealable, complain
+        self._journal: Journal[RefusalCommand, RefusalEvent] = Journal(execute, REFUSAL, new_id)
+        self._clock, self._unsealable, self._complain = execute.clock, unsealable, complain
         self._at_once = max(1, at_once)
         self._waiting: deque[Refused] = deque()
         self._second, self._noted = -1, 0
         self._more: Counter[str] = Counter()
-        self._since = self._execute.clock()
+        self._since = self._clock()
         self._wake = asyncio.Event()
-        self._stream, self._used = new_id(), 0
 
     def note(self, code: str, refused: Callable[[datetime], Refused]) -> None:
         """Never waits; `refused` makes one of the moment, and is not asked where there are too many."""
-        now = self._execute.clock()
+        now = self._clock()
         second = int(now.timestamp())
         if second != self._second:
             self._second, self._noted = second, 0
@@ -92,7 +91,7 @@ class Refusals:
                     await self._counted_ones()
             except Exception as error:  # noqa: BLE001 - the log is away: what waits is written when it is back
                 self._complain(error, len(self._waiting))
-                self._stream, self._used = self._new_id(), 0  # nobody knows how far the old one came
+                self._journal.turn()
                 self._wake.set()
                 await asyncio.sleep(AGAIN_SECONDS)
 
@@ -103,11 +102,9 @@ class Refusals:
 
     async def _counted_ones(self) -> None:
         """Once a second, and so at its end."""
-        await asyncio.sleep(1.0 - self._execute.clock().timestamp() % 1.0)
+        await asyncio.sleep(1.0 - self._clock().timestamp() % 1.0)
         counts, self._more = self._more, Counter()
-        command = CountRefusals(
-            since=self._since, until=self._execute.clock(), counts=dict(sorted(counts.items()))
-        )
+        command = CountRefusals(since=self._since, until=self._clock(), counts=dict(sorted(counts.items())))
         try:
             await self._append(command, Context(caller=the_system(), request_id="refusals"))
         except Exception:
@@ -123,7 +120,4 @@ class Refusals:
             await self._append(refused.what, structs.replace(context, origin=None))
 
     async def _append(self, command: RefusalCommand, context: Context) -> None:
-        await self._execute(REFUSAL, self._stream, command, context, BY_NOTHING, new=self._used == 0)
-        self._used += 1
-        if self._used >= OF_ONE_STREAM:
-            self._stream, self._used = self._new_id(), 0
+        await self._journal.append(command, context, by="nothing")

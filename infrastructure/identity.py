@@ -3,6 +3,7 @@
 import secrets
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 
 import structlog
 
@@ -11,6 +12,8 @@ from application.department import Departments
 from application.evaluation import Evaluations
 from application.file import Files
 from application.grant import Grants
+from application.key_use import NOTED_A_SECOND as USES_NOTED_A_SECOND
+from application.key_use import KeyUses
 from application.module import Modules
 from application.notification import Notifications
 from application.password import PasswordPolicy
@@ -72,6 +75,7 @@ class Identity:
     known_clients: ApiClientLookup
     limiter: Limiter
     refusals: Refusals
+    key_uses: KeyUses
 
 
 def identity_of(core: Core, files: Files) -> Identity:
@@ -132,13 +136,23 @@ def identity_of(core: Core, files: Files) -> Identity:
         known_clients=ApiClientLookup(url, pool),
         limiter=Limiter(url),
         refusals=Refusals(
-            execute, new_id, SubjectErased, _complain, at_once=NOTED_A_SECOND // settings.http_workers
+            execute,
+            new_id,
+            SubjectErased,
+            partial(_complain, "refusals"),
+            at_once=NOTED_A_SECOND // settings.http_workers,
+        ),
+        key_uses=KeyUses(
+            execute,
+            new_id,
+            partial(_complain, "key uses"),
+            at_once=USES_NOTED_A_SECOND // settings.http_workers,
         ),
     )
 
 
-def _complain(error: Exception, waiting: int) -> None:
-    structlog.get_logger("refusals").warning("not written yet", waiting=waiting, error=repr(error))
+def _complain(what: str, error: Exception, waiting: int) -> None:
+    structlog.get_logger(what).warning("not written yet", waiting=waiting, error=repr(error))
 
 
 def identity_tasks(identity: Identity) -> dict[str, Run]:
@@ -148,6 +162,7 @@ def identity_tasks(identity: Identity) -> dict[str, Run]:
         "limiter": identity.limiter.run,
         "permissions": identity.permissions.run,
         "refusals": identity.refusals.run,
+        "key uses": identity.key_uses.run,
         "standings": identity.standings.run,
         "signing keys": identity.ring.run,
         "sign-ins": identity.throttle.run,

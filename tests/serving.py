@@ -84,7 +84,7 @@ async def whole(with_settings: Settings) -> AsyncIterator[tuple[System, Followin
     """A whole API with one administrator, and the way to it."""
     async with running(with_settings) as system:
         await system.users.ensure_admin(ADMIN, await hashed())
-        system.refusals.note = _not_noted  # type: ignore[method-assign]
+        system.refusals.note = system.key_uses.note = _not_noted  # type: ignore[method-assign]
         follower = Follower(system)
         try:
             yield system, Following(edge_of(system), follower)
@@ -93,11 +93,15 @@ async def whole(with_settings: Settings) -> AsyncIterator[tuple[System, Followin
 
 
 def _not_noted(*_: object) -> None:
-    """Refusals are kept a moment later: a test that looks at the head would see them come."""
+    """Refusals and uses of keys are kept a moment later: a test that looks at the head would see them come."""
 
 
 def keep_refusals(system: System) -> None:
     del system.refusals.note
+
+
+def keep_key_uses(system: System) -> None:
+    del system.key_uses.note
 
 
 def caller(transport: httpx.AsyncBaseTransport) -> httpx.AsyncClient:

@@ -35,8 +35,8 @@ async def noted(office, after: int, count: int = 1) -> list[dict]:
 async def quiet(office) -> int:
     """The head, once a new second has begun with nothing counted yet."""
     now = asyncio.get_running_loop().time
-    began = office.system.refusals._execute.clock().timestamp() // 1
-    await until(lambda: office.system.refusals._execute.clock().timestamp() // 1 > began and now())
+    began = office.system.refusals._clock().timestamp() // 1
+    await until(lambda: office.system.refusals._clock().timestamp() // 1 > began and now())
     return await office.head()
 
 
@@ -147,19 +147,16 @@ async def test_a_flood_is_counted_and_no_answer_waits_for_it(office):
 async def test_the_log_may_be_away_meanwhile(office, monkeypatch):
     ada, before = await office.user(), await quiet(office)
     refusals, away = office.system.refusals, asyncio.Event()
-    append, tried = refusals._execute, asyncio.Event()
+    append, tried = refusals._journal._execute, asyncio.Event()
 
-    class Away:
-        clock = staticmethod(append.clock)
-
-        async def __call__(self, *told, **more):
-            tried.set()
-            if not away.is_set():
-                raise OSError("the log is away")
-            return await append(*told, **more)
+    async def execute(*told, **more):
+        tried.set()
+        if not away.is_set():
+            raise OSError("the log is away")
+        return await append(*told, **more)
 
     monkeypatch.setattr("application.refusal.AGAIN_SECONDS", 0.01)
-    monkeypatch.setattr(refusals, "_execute", Away())
+    monkeypatch.setattr(refusals._journal, "_execute", execute)
     assert (await ada.client.get("/audit/entries")).status_code == 403
     await tried.wait()
     assert await kept(office, before) == []
