@@ -3,6 +3,7 @@
 from litestar import Router
 
 from api.commands import api_client as api_client_commands
+from api.commands import audit_export as audit_export_commands
 from api.commands import contact as contact_commands
 from api.commands import contract as contract_commands
 from api.commands import department as department_commands
@@ -42,6 +43,7 @@ def commands(system: System, refs: Refs) -> list[Router]:
         occasion_commands.routes(system.occasions),
         *document_commands.routes(system.documents, system.document_types),
         export_commands.routes(system.exports),
+        audit_export_commands.routes(system.exports),
         file_commands.routes(system.files),
         department_commands.routes(system.departments, refs),
         organisation_commands.routes(system.organisations),

@@ -62,8 +62,8 @@ from projections.lists import Listing
 from projections.message import MESSAGES
 from projections.notice import NOTICES
 from projections.notification import NOTIFICATIONS
-from projections.occasion import OCCASIONS
 from projections.occasion import LISTING as occasion_list  # noqa: N811 - one of many of that name
+from projections.occasion import OCCASIONS
 from projections.organisation import ORGANISATIONS
 from projections.payment import PAYMENTS
 from projections.projection import Fold
@@ -74,6 +74,7 @@ from projections.user import USERS
 def queries(system: System, pages: Lists, refs: Refs, streams: Streams) -> list[Router]:
     """What signed-in people and API clients may look up."""
     api_clients = api_client_queries.WithUse(system.records[API_CLIENTS.name], system.known_clients)
+    exports = export_queries.OwnExports(system.records[EXPORTS.name], system, system.objects, clock)
     return [
         api_client_queries.routes(api_clients, system, Past(system, API_CLIENTS), pages, clock),
         *contact_queries.routes(
@@ -101,9 +102,8 @@ def queries(system: System, pages: Lists, refs: Refs, streams: Streams) -> list[
             system,
             clock,
         ),
-        export_queries.routes(
-            system.records[EXPORTS.name], system, system.objects, system.exported_lists, pages, clock
-        ),
+        export_queries.routes(exports, system.exported_lists, pages),
+        export_queries.audit_routes(exports, clock),
         file_queries.routes(
             system.records["file"],
             system,

@@ -11,6 +11,7 @@ from application.execute import Execute
 from application.ports import Answer, Callers, EventStore, NewId
 from domain.export.aggregate import EXPORT, Completed, Export
 from domain.export.commands import CompleteExport, FailExport, RequestExport
+from domain.export.events import AUDIT, NDJSON, AuditSelection
 from domain.shared import DomainError, FieldError, Kind
 
 BY_ITSELF = Need(right=None, by="system")
@@ -75,6 +76,19 @@ class Exports:
             new=True,
             resource=lambda _: offer.viewable,
         )
+
+    async def request_audit(self, selection: AuditSelection, context: Context) -> Answer | DryRun:
+        """The log, or a part of it, as it is signed when the job runs. It has no scopes, nor has the right to it."""
+        requester = context.caller.actor
+        command = RequestExport(
+            list=AUDIT,
+            format=NDJSON,
+            requested_by=requester.id,
+            requested_as=requester.kind,
+            selection=selection,
+        )
+        need = Need(right="audit:export", step_up=True)
+        return await self._execute(EXPORT, self._new_id(), command, context, need, new=True)
 
     async def state(self, export_id: UUID) -> Export:
         return (await self._store.load(EXPORT, export_id, fresh=True)).state

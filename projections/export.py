@@ -8,7 +8,7 @@ from uuid import UUID
 from msgspec import Struct
 from msgspec.structs import asdict, replace
 
-from domain.export.events import ExportCompleted, ExportEvent, ExportFailed, ExportRequested
+from domain.export.events import AuditSelection, ExportCompleted, ExportEvent, ExportFailed, ExportRequested
 from domain.shared import Recorded
 from projections.columns import Column, ColumnType
 from projections.copies import Copies
@@ -33,6 +33,7 @@ class Export(Struct, frozen=True, kw_only=True):
     order_by: str | None
     fields: tuple[str, ...]
     show_archived: bool
+    selection: AuditSelection | None = None
     rows: int | None = None
     true_at: int | None = None
     size: int | None = None
@@ -82,7 +83,7 @@ def without(view: Export, _requester_id: UUID) -> Export:
 
 EXPORTS = Fold(
     name="export",
-    version=1,
+    version=2,
     view=Export,
     columns=COLUMNS,
     fold=fold,

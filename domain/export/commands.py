@@ -3,6 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
+from domain.export.events import AuditSelection
 from domain.shared import Command
 
 
@@ -15,6 +16,7 @@ class RequestExport(Command, frozen=True, kw_only=True):
     order_by: str | None = None
     fields: tuple[str, ...] = ()
     show_archived: bool = False
+    selection: AuditSelection | None = None
 
 
 class CompleteExport(Command, frozen=True, kw_only=True):

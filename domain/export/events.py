@@ -4,15 +4,31 @@ from datetime import datetime
 from typing import ClassVar
 from uuid import UUID
 
+from msgspec import Struct
+
 from domain.shared import Event, Personal
 
 CSV, NDJSON, XLSX = "csv", "ndjson", "xlsx"
+AUDIT = "audit"
+"""Stands for a list where the log itself is taken out."""
+
+
+class AuditSelection(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What of the log: from the position or instant `first` to `last`; of that what fits every filter, with any value."""
+
+    first: int | datetime | None = None
+    last: int | datetime | None = None
+    topic: tuple[str, ...] = ()
+    subject: tuple[UUID, ...] = ()
+    actor: tuple[UUID, ...] = ()
+    request: tuple[str, ...] = ()
+    allowed_by: tuple[str, ...] = ()
 
 
 class ExportRequested(Event, frozen=True, kw_only=True, omit_defaults=True):
     """Who takes which records out. What he typed may name people, so it is sealed under his own key.
 
-    `requested_as`: `user` or `client`. Empty `fields`: all of them.
+    `requested_as`: `user` or `client`. Empty `fields`: all of them. `selection`: of the log alone.
     """
 
     TOPIC: ClassVar[str] = "export.requested.v1"
@@ -26,6 +42,7 @@ class ExportRequested(Event, frozen=True, kw_only=True, omit_defaults=True):
     order_by: str | None = None
     fields: tuple[str, ...] = ()
     show_archived: bool = False
+    selection: AuditSelection | None = None
 
 
 class ExportCompleted(Event, frozen=True, kw_only=True, omit_defaults=True):

@@ -10,12 +10,14 @@ from uuid import UUID
 from msgspec import structs
 from psycopg import AsyncConnection
 
-from application.access import AccessError
+from application.access import AccessError, Caller, require
 from application.export import Exports, Wanted
 from domain.export.aggregate import Requested
 from domain.export.commands import CompleteExport
-from domain.export.events import CSV, NDJSON, ExportRequested
+from domain.export.events import AUDIT, CSV, NDJSON, AuditSelection, ExportRequested
 from domain.shared import Actor, DomainError
+from infrastructure.audit.export import NothingToExport
+from infrastructure.audit.exporting import pieces, settled
 from infrastructure.event_store import new_id
 from infrastructure.exports.format import CsvWriting, NdjsonWriting, Writing, paths_of
 from infrastructure.exports.lists import ExportedLists, Reading
@@ -32,6 +34,8 @@ KEPT_FOR = timedelta(hours=24)
 """How long the file may be downloaded; no claim holds it, so the sweep of strays removes it then."""
 PATIENT = "-c lock_timeout=2s -c statement_timeout=60s -c idle_in_transaction_session_timeout=60s -c jit=off"
 """A sort of a whole list takes a while, and so may the object store between two fetches."""
+
+EXPORT_LOG = "audit:export"
 
 Completed = Callable[[Listing], Listing]
 
@@ -74,6 +78,8 @@ class Exporter:
             await self._make(export_id, state.about)
         except (ListRefused, DomainError, AccessError, RequesterGone, TooManyRows) as refusal:
             await self._exports.fail(export_id, refusal.code, str(refusal))
+        except NothingToExport as reason:
+            await self._exports.fail(export_id, "export.nothing_there", str(reason))
         except Exception:
             if last:
                 detail = "It could not be made, however often we tried. Export it again."
@@ -81,44 +87,67 @@ class Exporter:
             raise
 
     async def _make(self, export_id: UUID, about: ExportRequested) -> None:
-        reading = await self._allowed(about)
         began, object_id, made = self._clock(), new_id(), Made()
-        await self._objects.store(object_id, self._content(reading, about.format, made))
+        if about.list == AUDIT:
+            require(await self._requester(about), EXPORT_LOG, began)
+            sight, content = "", self._log(about.selection or AuditSelection(), made)
+        else:
+            reading = await self._allowed(about)
+            sight, content = reading.sight, self._list(reading, about.format, made)
+        await self._objects.store(object_id, _counted(content, made))
         command = CompleteExport(
             rows=made.rows,
             true_at=made.true_at,
             size=made.size,
             sha256=made.digest.hexdigest(),
             object_id=object_id,
-            sight=reading.sight,
+            sight=sight,
             expires_at=began + KEPT_FOR,
         )
         if not await self._exports.complete(export_id, command):
             await self._objects.discard(object_id)
 
-    async def _allowed(self, about: ExportRequested) -> Reading:
-        """What the requester may view now. Raises RequesterGone, Forbidden, ExportListUnknown, ListRefused."""
+    async def _requester(self, about: ExportRequested) -> Caller:
+        """Raises RequesterGone."""
         caller = await self._actors.caller(Actor(kind=about.requested_as, id=about.requested_by))
         if caller is None:
             raise RequesterGone("Whoever asked for it may not act any more.")
+        return caller
+
+    async def _allowed(self, about: ExportRequested) -> Reading:
+        """What the requester may view now. Raises RequesterGone, Forbidden, ExportListUnknown, ListRefused."""
+        caller = await self._requester(about)
         names = Wanted.__struct_fields__
         reading = self._offered.reading(Wanted(**{name: getattr(about, name) for name in names}), caller)
         self._offered.require(reading, caller)
         return structs.replace(reading, listing=self._completed(reading.listing))
 
-    async def _content(self, reading: Reading, form: str, made: Made) -> AsyncIterator[bytes]:
+    async def _list(self, reading: Reading, form: str, made: Made) -> AsyncIterator[bytes]:
         writing = _writing(reading, form)
         async with await connect(self._url, options=PATIENT, name="chancery export") as connection:
             async for chunk in _chunks(connection, reading, writing, made):
-                made.size += len(chunk)
-                made.digest.update(chunk)
                 yield chunk
+
+    async def _log(self, wanted: AuditSelection, made: Made) -> AsyncIterator[bytes]:
+        async with await connect(self._url, options=PATIENT, name="chancery export") as connection:
+            order = await settled(connection, wanted)
+            made.true_at = order.head.size
+            async for piece in pieces(connection, order):
+                made.rows += piece.entries
+                yield piece.lines
 
 
 class RequesterGone(Exception):
     """Whoever asked for the export was blocked, deactivated, disabled or erased before it was made."""
 
     code = "export.requester_gone"
+
+
+async def _counted(content: AsyncIterator[bytes], made: Made) -> AsyncIterator[bytes]:
+    async for chunk in content:
+        made.size += len(chunk)
+        made.digest.update(chunk)
+        yield chunk
 
 
 def _writing(reading: Reading, form: str) -> Writing:
