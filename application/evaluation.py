@@ -24,7 +24,6 @@ from application.decision import (
     scopes_of,
 )
 from application.grant import about
-from application.ports import Claims
 from domain.contact.aggregate import CONTACT
 from domain.contract.aggregate import CONTRACT
 from domain.document.aggregate import DOCUMENT
@@ -106,6 +105,14 @@ class Source(Protocol):
         ...
 
 
+class Owners(Protocol):
+    """Whose a custom id is."""
+
+    async def owner(self, kind: str, value: str) -> UUID | None:
+        """Which stream owns the claim; None: nobody."""
+        ...
+
+
 class Wanted(Struct, frozen=True, kw_only=True):
     """Whom to look for: holders of a right in any of these scopes, and people of these roles."""
 
@@ -116,7 +123,7 @@ class Wanted(Struct, frozen=True, kw_only=True):
 
 
 class Evaluations:
-    def __init__(self, source: Source, claims: Claims) -> None:
+    def __init__(self, source: Source, claims: Owners) -> None:
         self._source, self._claims = source, claims
 
     async def decide(

@@ -12,7 +12,9 @@ from msgspec import structs
 from application.access import Need
 from application.access import system as the_system
 from application.context import Context
+from cli.audit_diff import diff
 from cli.audit_export import export
+from cli.audit_replay import replay
 from cli.auditing import (
     database,
     fail,
@@ -50,7 +52,7 @@ def command() -> None:
     """
 
 
-for each in (export,):
+for each in (export, replay, diff):
     command.add_command(each)
 
 

@@ -223,6 +223,25 @@ class Fold(Rows[V]):
             view = self._after(view, [recorded] if isinstance(recorded.event, self._takes) else ())
             yield view
 
+    @property
+    def pure(self) -> bool:
+        """Whether its rows are what the fold makes of the events, and nothing besides."""
+        return type(self).apply is Fold.apply
+
+    def rebuilt(self, events: Iterable[Recorded[Any]], only: UUID | None = None) -> Iterable[V]:
+        """Every record after these events, or one, in memory: of a pure fold the rows that `apply` writes."""
+        views: dict[UUID, V | None] = {}
+        for recorded in events:
+            if isinstance(recorded.event, self._takes):
+                key = self._key(recorded)
+                if only in (None, key):
+                    views[key] = self._fold(views.get(key), recorded)
+            if self.copies is not None and tells_of_erasure(recorded):
+                for key, view in views.items():
+                    if view is not None and self._names(self.copies, view, recorded.stream_id):
+                        views[key] = self.copies.without(view, recorded.stream_id)
+        return (view for view in views.values() if view is not None)
+
     def takes(self, stored: Stored) -> bool:
         if self.copies is not None and tells_of_erasure(stored):
             return True

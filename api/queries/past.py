@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from api.problems import Problem
-from domain.shared import Event, Recorded
+from domain.shared import Event, Recorded, Stored
 from projections.projection import Fold
 
 _encode = msgspec.json.Encoder(order="deterministic").encode
@@ -23,7 +23,7 @@ class MomentMalformed(Problem):
     code, status = "query.moment_malformed", 400
 
 
-Moment = Callable[[Recorded[Event]], bool]
+Moment = Callable[[Stored], bool]
 """Whether an event had happened by then."""
 
 

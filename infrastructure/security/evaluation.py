@@ -82,27 +82,11 @@ select id from (
 """The same for whoever was or held it once. What is found is judged one by one."""
 
 
-class Standings:
-    """Implements application.evaluation.Source. Its `run` must be at work."""
+class OfEvents:
+    """Who somebody was and what he held, as events left it: by the guards that these give, wherever they come from."""
 
-    def __init__(self, url: str, pool: AsyncConnectionPool[Any], codec: EventCodec) -> None:
-        self._pool, self._codec, self._guards = pool, codec, of_noun()
-        self._standing = GroupRead(url, _standing, name="chancery evaluation")
-        self.run = self._standing.run
-
-    async def standing(self, subject: UUID) -> Known:
-        known = await self._standing(subject)
-        assert known is not None, "the statement answers for every id"
-        return known
-
-    async def events(
-        self, streams: Collection[UUID], up_to: int | None
-    ) -> Mapping[UUID, Sequence[Recorded[Event]]]:
-        found: defaultdict[UUID, list[Recorded[Event]]] = defaultdict(list)
-        for row in await self._rows(_EVENTS, (list(streams), up_to, up_to)):
-            stored = stored_of_row(row)
-            found[stored.stream_id].append(self._codec.decode(stored, {}))
-        return found
+    def __init__(self) -> None:
+        self._guards = of_noun()
 
     def known(
         self, subject: Sequence[Recorded[Event]], grants: Mapping[UUID, Sequence[Recorded[Event]]], at: Moment
@@ -151,6 +135,30 @@ class Standings:
     def _of(self, each: Recorded[Event]) -> Sequence[Any]:
         of_noun_ = self._guards.get(each.topic.partition(".")[0])
         return of_noun_(each.stream_id, each.event) if of_noun_ else ()
+
+
+class Standings(OfEvents):
+    """Implements application.evaluation.Source. Its `run` must be at work."""
+
+    def __init__(self, url: str, pool: AsyncConnectionPool[Any], codec: EventCodec) -> None:
+        super().__init__()
+        self._pool, self._codec = pool, codec
+        self._standing = GroupRead(url, _standing, name="chancery evaluation")
+        self.run = self._standing.run
+
+    async def standing(self, subject: UUID) -> Known:
+        known = await self._standing(subject)
+        assert known is not None, "the statement answers for every id"
+        return known
+
+    async def events(
+        self, streams: Collection[UUID], up_to: int | None
+    ) -> Mapping[UUID, Sequence[Recorded[Event]]]:
+        found: defaultdict[UUID, list[Recorded[Event]]] = defaultdict(list)
+        for row in await self._rows(_EVENTS, (list(streams), up_to, up_to)):
+            stored = stored_of_row(row)
+            found[stored.stream_id].append(self._codec.decode(stored, {}))
+        return found
 
     async def holders(
         self, wanted: Wanted, at: Moment | None, after: UUID | None, limit: int
