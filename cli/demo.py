@@ -10,6 +10,7 @@ import httpx
 import rich_click as click
 
 from cli.companies import CLERKS, be_busy, change, lists, refuse
+from cli.crm import crm_day
 from cli.evidence import prove, rebuild, tamper
 from cli.people import give_powers, send_message, sign_contract
 from cli.programs import ask_as_programs
@@ -46,6 +47,7 @@ def play(stack: Stack) -> None:
         keep_records(story, ids, claire, eve)
         signed = sign_contract(story, ref, claire, marc, eve)
         send_message(story, claire, marc, eve)
+        crm_day(story, ids["LIDL"])
         ask_as_programs(story, marc, signed)
         steal(story, claire)
         block(story, eve)

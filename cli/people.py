@@ -12,10 +12,10 @@ from cli.story import API, Story
 class Person:
     """Somebody with an account, signed in."""
 
-    def __init__(self, story: Story, first_name: str, last_name: str) -> None:
+    def __init__(self, story: Story, first_name: str, last_name: str, **more: str) -> None:
         self.name = f"{first_name} {last_name}"
         self._login = f"{first_name}.{last_name}@example.org".lower()
-        body = {"email": self._login, "first_name": first_name, "last_name": last_name}
+        body = {"email": self._login, "first_name": first_name, "last_name": last_name, **more}
         made = story.call("POST", "/users", 201, json=body).json()
         self.id: str = made["id"]
         self._password: str = made["temporary_password"]

@@ -236,8 +236,9 @@ CONTRACTS = Fold(
     fold=fold,
     # What dashboards count: read from the index alone, for everybody's contracts and for one's own.
     indexes=(
-        "(status, remaining) where not archived",
-        "(account_manager_id, status, remaining) where not archived",
+        "(status, remaining) include (due_on) where not archived",
+        "(status, occasions) where not archived",
+        "(account_manager_id, status, remaining) include (occasions) where not archived",
     ),
 )
 

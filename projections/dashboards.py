@@ -23,19 +23,26 @@ TILES: Mapping[str, Tile] = {
     "unsigned": Tile(list="contracts", filter="status=unsigned"),
     "owed": Tile(list="contracts", filter="status=signed AND remaining>0"),
     "overdue": Tile(list="contracts", filter="status=signed AND remaining>0 AND due_on<{today}"),
+    "without_occasion": Tile(list="contracts", filter="status=signed AND occasions=0"),
     "my_contracts": Tile(list="contracts", filter=MINE),
     "my_unsigned": Tile(list="contracts", filter=f"{MINE} AND status=unsigned"),
     "my_owed": Tile(list="contracts", filter=f"{MINE} AND status=signed AND remaining>0"),
+    "my_without_occasion": Tile(list="contracts", filter=f"{MINE} AND status=signed AND occasions=0"),
+    "without_support": Tile(list="occasions", filter="assigned_to=null"),
+    "my_occasions": Tile(list="occasions", filter="assigned_to={me}"),
     "letters_overdue": Tile(list="letters", filter="overdue=true"),
     "letters_unnumbered": Tile(list="letters", filter="unnumbered=true"),
 }
+MY_CONTRACTS = ("my_unsigned", "my_owed", "my_without_occasion")
 DASHBOARDS: Mapping[str, tuple[str, ...]] = {
-    "contracts": ("unsigned", "owed", "overdue", "my_contracts"),
+    "contracts": ("unsigned", "owed", "overdue", "without_occasion", "my_contracts"),
+    "occasions": ("without_support", "my_occasions"),
     "letters": ("letters_overdue", "letters_unnumbered"),
-    "mine": ("my_contracts", "my_unsigned", "my_owed"),
+    "mine": ("my_contracts", *MY_CONTRACTS, "my_occasions"),
     # By department, as the shipped ones are called (data/departments.toml).
-    "commercial": ("my_contracts", "my_unsigned", "my_owed"),
-    "gestion": ("unsigned", "owed", "overdue", "letters_overdue"),
+    "commercial": ("my_contracts", *MY_CONTRACTS),
+    "gestion": ("unsigned", "owed", "overdue", "without_occasion", "without_support"),
+    "support": ("my_occasions", "without_support"),
     **{name: (name,) for name in TILES},
 }
 """The tiles of each dashboard; a tile by itself is one, too."""

@@ -5,6 +5,7 @@ from datetime import date, timedelta
 import pytest
 
 from projections.dashboards import DASHBOARDS, TILES
+from tests.arranging import arranged, assign, of_support
 from tests.money import code, drafted, euros, pay, signed
 
 pytestmark = pytest.mark.anyio
@@ -16,8 +17,8 @@ SOON = str(date.today() + timedelta(days=400))  # noqa: DTZ011 - far from any mi
 @pytest.fixture(scope="module")
 async def places(office):
     """Two organisations, one of them Anna's, with contracts in every state."""
-    anna = await office.user()
-    for right in ("contract:view", "letter:view"):
+    anna = await of_support(office)
+    for right in ("contract:view", "letter:view", "occasion:view"):
         office.grant(anna.id, right, scope=("own", "*"))
     hers = await office.organisation(full_name="Hers", account_manager_id=str(anna.id))
     other = await office.organisation(full_name="Other")
@@ -25,7 +26,12 @@ async def places(office):
         await drafted(office, organisation=organisation)
         await drafted(office, organisation=organisation, due_on=LATE)
         await signed(office, organisation=organisation, due_on=LATE)
-        await signed(office, organisation=organisation, due_on=SOON)
+        festive = await signed(office, organisation=organisation, due_on=SOON)
+        await arranged(office, festive)
+        held = await arranged(office, festive)
+        assert (await assign(office.admin, held, anna.id)).status_code == 200
+        gone = await arranged(office, festive)
+        assert (await office.admin.post(f"{gone}/withdraw")).status_code == 200
         paid = await signed(office, organisation=organisation, due_on=LATE)
         await pay(office.admin, paid, euros("1000.00"))
         canceled = await signed(office, organisation=organisation)
@@ -38,7 +44,7 @@ async def places(office):
         body = {"organisation_ids": [other.rpartition("/")[2]], "subject": subject, **more}
         answer = await office.admin.post("/letters/outgoing", json=body)
         assert answer.status_code == 201, answer.text
-    return hers, other, anna
+    return other, anna
 
 
 async def shown(client, name):
@@ -48,11 +54,13 @@ async def shown(client, name):
     return {each["name"]: each for each in answer.json()["data"]}
 
 
+@pytest.fixture(scope="module")
 async def callers(office, places):
-    _, other, anna = places
+    """Who sees everything, one organisation's, what is his own, and nothing."""
+    other, anna = places
     one = ("organisation", other.rpartition("/")[2])
-    everything = await office.user("contract:view", "letter:view")
-    within = await office.user("contract:view", "letter:view", scope=one)
+    views = ("contract:view", "letter:view", "occasion:view")
+    everything, within = await office.user(*views), await office.user(*views, scope=one)
     return {
         "admin": office.admin,
         "everywhere": everything.client,
@@ -62,9 +70,13 @@ async def callers(office, places):
     }
 
 
-async def test_a_count_is_what_its_filter_finds_in_its_list_for_everybody(office, places):
-    for who, client in (await callers(office, places)).items():
-        for name in DASHBOARDS:
+async def test_a_count_is_what_its_filter_finds_in_its_list_for_everybody(office, callers, monkeypatch):
+    await shown(office.admin, "mine")
+    monkeypatch.setattr(office.transport, "follows", False)  # nothing more happens
+    boards = ("contracts", "occasions", "letters", "mine")
+    assert {each for board in boards for each in DASHBOARDS[board]} == set(TILES)
+    for who, client in callers.items():
+        for name in boards:
             for each in (await shown(client, name)).values():
                 path = each["list"].removeprefix("/api/v1")
                 wanted = {"filter": each["filter"], "include_total": "true", "page_size": 1}
@@ -75,17 +87,37 @@ async def test_a_count_is_what_its_filter_finds_in_its_list_for_everybody(office
 @pytest.mark.parametrize(
     ("who", "counts"),
     [
-        ("admin", {"unsigned": 4, "owed": 4, "overdue": 2, "letters_unnumbered": 2, "letters_overdue": 1}),
-        ("everywhere", {"unsigned": 4, "owed": 4, "overdue": 2, "my_contracts": 0, "letters_unnumbered": 2}),
-        ("one organisation", {"unsigned": 2, "owed": 2, "overdue": 1, "letters_unnumbered": 2}),
+        (
+            "admin",
+            {
+                "unsigned": 4,
+                "owed": 4,
+                "overdue": 2,
+                "without_occasion": 4,
+                "without_support": 2,
+                "letters_unnumbered": 2,
+                "letters_overdue": 1,
+            },
+        ),
+        (
+            "everywhere",
+            {"unsigned": 4, "owed": 4, "my_contracts": 0, "my_occasions": 0, "without_support": 2},
+        ),
+        (
+            "one organisation",
+            {"unsigned": 2, "owed": 2, "overdue": 1, "without_occasion": 2, "without_support": 1},
+        ),
         ("own", {"unsigned": 2, "owed": 2, "overdue": 1, "my_contracts": 6, "my_unsigned": 2, "my_owed": 2}),
-        ("nothing", {"unsigned": 0, "owed": 0, "overdue": 0, "my_contracts": 0, "letters_unnumbered": 0}),
+        ("own", {"my_without_occasion": 2, "my_occasions": 2, "without_support": 0}),
+        (
+            "nothing",
+            {"unsigned": 0, "owed": 0, "my_contracts": 0, "my_occasions": 0, "letters_unnumbered": 0},
+        ),
     ],
 )
-async def test_everybody_counts_what_is_his_to_view(office, places, who, counts):
-    client = (await callers(office, places))[who]
+async def test_everybody_counts_what_is_his_to_view(callers, who, counts):
     for name, count in counts.items():
-        assert (await shown(client, name))[name]["count"] == count, name
+        assert (await shown(callers[who], name))[name]["count"] == count, name
 
 
 async def test_a_dashboard_is_a_few_counts_and_a_count_a_dashboard_by_itself(office, places):

@@ -1,0 +1,127 @@
+"""The demo's CRM day: a client, a contract, its occasion and its money, each done by whoever's department may."""
+
+import secrets
+from typing import Any
+
+from cli.people import Person
+from cli.story import Story
+
+CONTRACT = "/contracts/2026-gala"
+
+
+def crm_day(story: Story, organisation: str) -> None:
+    commercial, gestion, support = (
+        Person(story, *name, department_id=story.read(f"/departments/{department}")["id"])
+        for department, *name in (
+            ("commercial", "Alice", "Durand"),
+            ("gestion", "Gilles", "Moreau"),
+            ("support", "Sofia", "Rossi"),
+        )
+    )
+    _sell(story, organisation, commercial, gestion)
+    _hold(story, commercial, gestion, support)
+    _get_paid(story, gestion, organisation)
+
+
+def _sell(story: Story, organisation: str, alice: Person, gilles: Person) -> None:
+    story.step("A day of the CRM: a client, a contract, a signature")
+    client: dict[str, Any] = {"first_name": "Kate", "last_name": "Martel", "email": "kate@example.org"}
+    contact = _post(story, alice, f"/organisations/{organisation}/contacts", **client)["id"]
+    story.shows("Alice of Commercial adds a client, so she answers for her")
+    body = {
+        "kind": "sale",
+        "organisation_id": organisation,
+        "contact_id": contact,
+        "custom_id": CONTRACT.rpartition("/")[2],
+        "title": "A gala for 75 guests",
+        "amount": euros("12000.00"),
+    }
+    refused = story.call("POST", "/contracts", 403, json=body, headers=alice.headers).json()
+    _post(story, gilles, "/contracts", **body)
+    contract = story.read(CONTRACT)
+    story.holds(
+        contract["account_manager_id"] == alice.id,
+        f"she may not draft a contract: 403, it takes {refused['required']}; Gilles of Gestion does, and it is hers",
+    )
+    counts = _counts(story, alice, "mine")
+    story.holds(
+        counts["my_unsigned"] == 1,
+        f"her dashboard: {counts['my_unsigned']} unsigned, {counts['my_owed']} owed",
+    )
+    early = story.call("POST", "/occasions", 409, json=_gala(contract["id"]), headers=alice.headers).json()
+    story.shows(f"an occasion before the signature: 409 {early['code']}")
+    _post(story, alice, f"{CONTRACT}/sign", status=200)
+    signed = story.read(CONTRACT)
+    story.shows(f"Alice signs what has the SHA-256 {signed['document_sha256'][:16]}…")
+
+
+def _hold(story: Story, alice: Person, gilles: Person, sofia: Person) -> None:
+    story.step("An occasion is sold, assigned and held by Support")
+    gala = _gala(story.read(CONTRACT)["id"])
+    path = f"/occasions/{_post(story, alice, '/occasions', **gala)['id']}"
+    without = _counts(story, gilles, "gestion")["without_support"]
+    self_taken = {"user_id": sofia.id}
+    refused = story.call("POST", f"{path}/assign", 403, json=self_taken, headers=sofia.headers).json()
+    story.shows(f"Sofia of Support may not take it herself: 403, it takes {refused['required']}")
+    _post(story, gilles, f"{path}/assign", status=200, user_id=sofia.id)
+    after = _counts(story, gilles, "gestion")["without_support"]
+    story.holds((without, after) == (1, 0), "Gilles assigns her: 1 occasion was without support, now 0 are")
+    story.call("PATCH", path, 200, json={"notes": "Bring chairs."}, headers=sofia.headers)
+    late = story.call("PATCH", path, 403, json={"notes": "?"}, headers=alice.headers).json()
+    story.shows(f"she notes what to bring; Alice may not: 403, it takes {late['required']}")
+    body = {"reason": "Rain."}
+    kept = story.call("POST", f"{CONTRACT}/cancel", 409, json=body, headers=_keyed(gilles)).json()
+    story.shows(f"with an occasion attached the contract is not canceled: 409 {kept['code']}")
+
+
+def _get_paid(story: Story, gilles: Person, organisation: str) -> None:
+    story.step("It is invoiced, paid in part, reversed, amended; and every sum can be made again")
+    bill = _post(story, gilles, f"{CONTRACT}/invoices", amount=euros("6000.00"), due_on="2026-12-31")
+    paid: dict[str, Any] = {"amount": euros("2500.00"), "paid_on": "2026-03-01", "reference": "VIR GALA 0301"}
+    bounced = _post(story, gilles, f"{CONTRACT}/payments", **paid)
+    much = {**paid, "amount": euros("9500.01")}
+    refused = story.call("POST", f"{CONTRACT}/payments", 422, json=much, headers=_keyed(gilles)).json()
+    story.shows(f"one cent more than remains: 422 {refused['code']}")
+    _post(story, gilles, f"{CONTRACT}/payments/{bounced['id']}/reverse", status=200, reason="It bounced.")
+    _post(story, gilles, f"{CONTRACT}/payments", **{**paid, "amount": euros("1000.00")})
+    _post(story, gilles, f"{CONTRACT}/amend", status=200, amount=euros("13000.00"), reason="More guests.")
+    lines = story.read(f"/organisations/{organisation}/statement")["data"]
+    told = [f"{line['kind']} {line['amount']['amount']} → {line['balance']['amount']}" for line in lines]
+    story.shows(f"statement, with what is owed after each: {', '.join(told)}")
+    (sums,) = story.read(f"/organisations/{organisation}/balance")["balances"]
+    figures = tuple(sums[name]["amount"] for name in ("amount", "paid", "remaining", "invoiced", "balance"))
+    story.holds(
+        figures == ("13000.00", "1000.00", "12000.00", "6000.00", "5000.00"),
+        "of {} agreed {} paid, {} remain; of {} invoiced {} are owed".format(*figures),
+    )
+    pdf = story.soon(lambda: _pdf(story, bill["number"]), f"{bill['number']} is set")
+    story.shows(f"{bill['number']} as PDF/A-3b: {len(pdf):,} bytes, the same for whoever asks")
+    story.shows(story.tool("ledger", "verify")[-1])
+
+
+def _pdf(story: Story, number: str) -> bytes | None:
+    answer = story.client.get(f"/api/v1/invoices/{number}/pdf")
+    return answer.content if answer.status_code == 200 else None
+
+
+def _gala(contract_id: str) -> dict[str, Any]:
+    times = {"starts_at": "2026-12-04T18:00:00Z", "ends_at": "2026-12-04T23:00:00Z"}
+    return {"contract_id": contract_id, "title": "Gala", "attendees": 75, **times}
+
+
+def _counts(story: Story, person: Person, name: str) -> dict[str, int]:
+    headers = {**person.headers, "X-Min-Position": str(story.position)}
+    shown = story.call("GET", f"/dashboards/{name}", 200, headers=headers).json()
+    return {each["name"]: each["count"] for each in shown["data"]}
+
+
+def _post(story: Story, person: Person, path: str, *, status: int = 201, **body: Any) -> Any:
+    return story.call("POST", path, status, json=body, headers=_keyed(person)).json()
+
+
+def _keyed(person: Person) -> dict[str, str]:
+    return {**person.headers, "Idempotency-Key": secrets.token_hex(8)}
+
+
+def euros(amount: str) -> dict[str, str]:
+    return {"amount": amount, "currency": "EUR"}
