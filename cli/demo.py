@@ -9,9 +9,10 @@ from types import FrameType
 import httpx
 import rich_click as click
 
+from cli.auditor import auditor, forget, tamper
 from cli.companies import CLERKS, be_busy, change, lists, refuse
 from cli.crm import crm_day
-from cli.evidence import prove, rebuild, tamper
+from cli.evidence import prove, rebuild
 from cli.people import give_powers, send_message, sign_contract
 from cli.programs import ask_as_programs
 from cli.records import keep_records
@@ -54,7 +55,9 @@ def play(stack: Stack) -> None:
         be_busy(story, ids)
         key = prove(story, ref)
         rebuild(story)
-        tamper(story, key)
+        with auditor(key) as someone:
+            tamper(story, someone, key)
+            forget(story, someone, claire)
         story.figure("events", f"{story.position:,}")
         story.figure("the whole story", f"{time.perf_counter() - started:.1f} s")
         story.figures()

@@ -1,10 +1,6 @@
-"""The demo's evidence: a proof for whoever trusts nobody, a rebuild that is equal, a changed byte that is found."""
-
-import tempfile
-from pathlib import Path
+"""The demo's evidence: a proof for whoever trusts nobody, and a rebuild that is equal."""
 
 from cli.story import Broken, Story
-from cli.tampering import change_stored_byte, changed_export, copied_database
 from infrastructure.audit.proof import NotProved, check
 from infrastructure.audit.signed_note import Verifier, parse_vkey
 from projections.leaf import unbundle
@@ -41,23 +37,3 @@ def rebuild(story: Story) -> None:
     story.holds(before == after, f"the list before and after, over HTTP: {len(after['data'])} rows, equal")
     for line in (*story.tool("projections", "verify", "organisation"), *story.tool("guards", "verify")):
         story.shows(line)
-
-
-def tamper(story: Story, key: Verifier) -> None:
-    position = story.position // 2
-    story.step("One stored byte is changed in a copy, and found")
-    with tempfile.TemporaryDirectory() as folder:
-        good, bad = Path(folder) / "log.ndjson", Path(folder) / "changed.ndjson"
-        story.tool("audit", "export", str(good))
-        ours = ("--key", key.vkey())
-        story.shows(f"an export, verified offline: {story.tool('audit', 'verify', str(good), *ours)[-1]}")
-        changed_export(good, bad, position)
-        found = story.tool("audit", "verify", str(bad), *ours, expected=2)
-        story.shows(f"the export with one byte changed: exit 2, {found[-1]}")
-        story.figure("the log as an auditor takes it away", f"{good.stat().st_size / 1000:,.0f} kB")
-    with copied_database(story.stack.data_dir) as url:
-        live = ("audit", "verify", "--live", *ours)
-        story.shows(f"the database, restored beside: {story.tool(*live, CHANCERY_DATABASE_URL=url)[-1]}")
-        change_stored_byte(url, position)
-        found = story.tool(*live, expected=2, CHANCERY_DATABASE_URL=url)
-        story.shows(f"the same with one byte changed behind every trigger: exit 2, {found[-1]}")

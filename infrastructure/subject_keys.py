@@ -31,10 +31,12 @@ class KeysRefused(Exception):
 
 
 class Head(Struct, frozen=True, kw_only=True):
-    """A file's first line: which log its keys are of (the id of its first event), and how far that had come."""
+    """A file's first line: which log its keys are of (the id of its first event), in which epoch, and how far it had
+    come."""
 
     format: str
     log: UUID | None
+    epoch: UUID
     position: int
     taken_at: str
 
@@ -99,7 +101,8 @@ async def restore(owner_url: str, wrapping: Wrapping, path: Path) -> Restored:
     destroyed here stays so. Where that changed anything, every read model that was built is dropped in the same
     transaction: none shows a moment longer what was forgotten.
 
-    Raises KeysRefused, also while anybody builds read models: they would be served.
+    Raises KeysRefused, also while anybody builds read models, which would be served, and while the log was set back and
+    no new epoch has begun.
     """
     head = checked(wrapping, path)
     async with await connect(owner_url, options=OPTIONS, name="chancery subject keys") as connection:
@@ -107,6 +110,10 @@ async def restore(owner_url: str, wrapping: Wrapping, path: Path) -> Restored:
             await connection.execute("select pg_advisory_xact_lock(%s)", (APPEND,))
             ours = await _head(connection)
             _same_log(path, head, ours)
+            if head.epoch == ours.epoch and head.position > ours.position:
+                raise KeysRefused(
+                    "The log was set back. First say so, for others to know: `chancery epoch begin`."
+                )
             if at_work := await holders(connection, PROJECTOR, list(discover())):
                 raise KeysRefused(
                     f"`chancery work` is at work ({min(at_work)}…). Stop it, and what serves, first."
@@ -186,7 +193,7 @@ def _same_log(path: Path, theirs: Head, ours: Head) -> None:
 async def _head(connection: AsyncConnection[Any]) -> Head:
     row = await (await connection.execute(_HEAD)).fetchone()
     assert row is not None
-    return Head(format=FORMAT, log=row[0], position=row[1], taken_at=row[2])
+    return Head(format=FORMAT, log=row[0], epoch=row[1], position=row[2], taken_at=row[3])
 
 
 async def _lines(connection: AsyncConnection[Any]) -> AsyncIterator[Line]:
@@ -236,7 +243,7 @@ def _write(file: IO[bytes], mac: Any, line: Struct) -> None:
     file.write(raw)
 
 
-_HEAD = b"""select (select event_id from stored_events where notification_id = 1),
+_HEAD = b"""select (select event_id from stored_events where notification_id = 1), current_epoch(),
   coalesce((select max(notification_id) from stored_events), 0), clock_timestamp()::text"""
 _ALL = b"select subject_id, wrapped, made_at::text, destroyed_at::text from subject_keys order by subject_id"
 _UNKNOWN_HERE = b"""

@@ -22,6 +22,7 @@ from projections.projection import Fold, discover
 from tests import office as offices
 from tests import people, servers
 from tests.store import WRAPPING, open_store
+from workers.new_epoch import begin
 from workers.rebuild import compare
 
 pytestmark = pytest.mark.anyio
@@ -259,6 +260,9 @@ async def test_a_backup_from_before_an_erasure_does_not_bring_the_person_back(
 
     with restored(cluster, dumped) as again:
         assert 'read."user"' in await places(again.admin, word)
+        with pytest.raises(KeysRefused, match="epoch begin"):
+            await subject_keys.restore(again.owner, wrapping_of(settings), file)
+        await begin(again.owner, wrapping_of(settings), [], "a drill", force=True)
         done = await subject_keys.restore(again.owner, wrapping_of(settings), file)
         assert done.destroyed == 2
         assert await places(again.admin, word) == set(), "from this moment on, whoever serves it"
