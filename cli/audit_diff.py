@@ -14,6 +14,7 @@ from domain.shared import Stored
 from infrastructure.audit.difference import Side, Unlike, unlike
 from infrastructure.audit.replay import NotWhole, Replay
 from infrastructure.audit.report import Report, Verdict
+from infrastructure.audit.selection import Opens
 from infrastructure.event_codec import EventCodec
 
 
@@ -65,12 +66,13 @@ def _exports(file: BinaryIO, report: Report, other: BinaryIO, second: Report) ->
         click.echo(f"two logs: {report.checkpoint.origin} and {second.checkpoint.origin}")
     counts = dict.fromkeys(Side, 0)
     fork: Unlike | None = None
+    metadata = EventCodec().metadata
     for each in unlike(lines_of(file), lines_of(other)):
         counts[each.side] += 1
         if fork is None:
-            click.echo(f"{each.side.value} {_line(each.event)}")
+            click.echo(f"{each.side.value} {_line(each.event, metadata)}")
             if each.other is not None:
-                click.echo(f"{each.side.value} {_line(each.other)}")
+                click.echo(f"{each.side.value} {_line(each.other, metadata)}")
                 fork = each
     click.echo(f"{counts[Side.FIRST]} only in the first, {counts[Side.SECOND]} only in the second")
     if fork is not None:
@@ -85,9 +87,9 @@ def _forked(event: Stored, report: Report, second: Report, count: int) -> None:
     get_current_context().exit(int(Verdict.TAMPERED))
 
 
-def _line(event: Stored) -> str:
-    actor = EventCodec().metadata(event, {}).actor
+def _line(event: Stored, metadata: Opens) -> str:
     when = event.recorded_at.isoformat().replace("+00:00", "Z")
+    actor = metadata(event, {}).actor
     return (
         f"{event.position} {when} {event.topic} {event.stream_id} v{event.version} by {actor.kind}/{actor.id}"
     )
