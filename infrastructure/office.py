@@ -35,6 +35,7 @@ from infrastructure.event_store import new_id
 from infrastructure.exports.lists import ExportedLists
 from infrastructure.mail.delivery import Mailer, mailer_of
 from infrastructure.object_store import ObjectStore
+from infrastructure.papers.certificate_papers import CertificatePapers
 from infrastructure.papers.invoice_papers import InvoicePapers
 from infrastructure.papers.kept import Papers
 from infrastructure.papers.seller import seller_of
@@ -69,6 +70,7 @@ class Office:
     occasions: Occasions
     papers: Papers
     invoice_papers: InvoicePapers
+    certificate_papers: CertificatePapers
     document_types: DocumentTypes
     documents: Documents
     resources: Resources
@@ -121,6 +123,7 @@ def office_of(core: Core) -> Office:
         occasions=Occasions(execute, store, claims, new_id),
         papers=papers,
         invoice_papers=InvoicePapers(core.log, papers),
+        certificate_papers=CertificatePapers(pool, core.log, papers),
         document_types=DocumentTypes(execute, new_id),
         documents=Documents(execute, store, parties, files),
         resources=Resources(execute, store, parties, new_id),

@@ -19,12 +19,19 @@ OFFER_AGAIN = timedelta(seconds=10)
 
 
 class Taken(Struct, frozen=True, kw_only=True):
-    """One attempt at an operation. `id` is also the idempotency key for whatever it does outside."""
+    """One attempt at an operation. `id` is also the idempotency key for whatever it does outside. `handed_over`: an
+    earlier attempt has begun to do what must not be done twice, and nobody knows whether it did.
+    """
 
     id: UUID
     kind: str
     about: dict[str, Any]
     attempt: int
+    handed_over: bool = False
+
+
+class Hopeless(Exception):
+    """It is given up at once: another attempt would end the same way, or must not be made."""
 
 
 class Operations:
@@ -51,23 +58,29 @@ class Operations:
     async def take(self, operation_id: UUID) -> Taken | None:
         """The lease; None when it is not due, held by another, or ended."""
         rows = await self._rows(TAKE, (self.lease, operation_id))
-        return (
-            None if not rows else Taken(id=rows[0][0], kind=rows[0][1], about=rows[0][2], attempt=rows[0][3])
-        )
+        return None if not rows else Taken(**dict(zip(Taken.__struct_fields__, rows[0], strict=True)))
 
     async def renew(self, taken: Taken) -> bool:
         """Still at it; False when the lease is lost, and then the attempt must stop."""
         return bool(await self._rows(RENEW, (self.lease, taken.id, taken.attempt)))
 
+    async def hand_over(self, taken: Taken) -> bool:
+        """From now on this attempt alone does what must not be done twice; False when the lease is lost."""
+        return bool(await self._rows(HAND_OVER, (taken.id, taken.attempt)))
+
+    async def hand_back(self, taken: Taken) -> None:
+        """It was certainly not done: another attempt may."""
+        await self._rows(HAND_BACK, (taken.id, taken.attempt))
+
     async def done(self, taken: Taken) -> bool:
         """False when another attempt has taken over meanwhile: its word counts."""
         return bool(await self._rows(DONE, (taken.id, taken.attempt)))
 
-    async def failed(self, taken: Taken, error: str) -> bool:
-        """Back in the queue with a growing pause; True when it is given up, after 8 attempts."""
+    async def failed(self, taken: Taken, error: str, *, most: int = MOST_ATTEMPTS) -> bool:
+        """Back in the queue with a growing pause; True when it is given up, after `most` attempts."""
         pause = timedelta(seconds=min(2**taken.attempt, 3600))
         rows = await self._rows(
-            FAILED, (MOST_ATTEMPTS, MOST_ATTEMPTS, error[:2000], pause, taken.id, taken.attempt)
+            FAILED, (most, most, error[:2000], pause, taken.id, taken.attempt)
         )
         return bool(rows) and rows[0][0] == "failed"
 
@@ -83,12 +96,18 @@ class Operations:
 
 
 async def ask(
-    connection: AsyncConnection[Any], kind: str, about: dict[str, Any], *, occasion: str | None = None
+    connection: AsyncConnection[Any],
+    kind: str,
+    about: dict[str, Any],
+    *,
+    occasion: str | None = None,
+    after: timedelta = timedelta(),
 ) -> bool:
-    """In the caller's transaction: what must be done is a row before it is anything else."""
+    """In the caller's transaction: what must be done, `after` a while, is a row before it is anything else."""
     cursor = await connection.execute(
-        "insert into operations (id, kind, about, occasion) values (%s, %s, %s, %s) on conflict (occasion) do nothing",
-        (new_id(), kind, msgspec.json.encode(about).decode(), occasion),
+        "insert into operations (id, kind, about, occasion, run_at)"
+        " values (%s, %s, %s, %s, clock_timestamp() + %s) on conflict (occasion) do nothing",
+        (new_id(), kind, msgspec.json.encode(about).decode(), occasion, after),
     )
     return cursor.rowcount == 1
 
@@ -101,7 +120,11 @@ DUE = b"""update operations set offered_at = clock_timestamp() where id in (
 TAKE = b"""update operations set state = 'running', attempt = attempt + 1, leased_until = clock_timestamp() + %s
   where id = %s and (state = 'queued' and run_at <= clock_timestamp()
                      or state = 'running' and leased_until < clock_timestamp())
-  returning id, kind, about, attempt"""
+  returning id, kind, about, attempt, handed_over_at is not null"""
+HAND_OVER = b"""update operations set handed_over_at = clock_timestamp()
+  where id = %s and attempt = %s and state = 'running' returning id"""
+HAND_BACK = b"""update operations set handed_over_at = null
+  where id = %s and attempt = %s and state = 'running' returning id"""
 RENEW = b"""update operations set leased_until = clock_timestamp() + %s
   where id = %s and attempt = %s and state = 'running' returning id"""
 DONE = b"""update operations set state = 'done', ended_at = clock_timestamp(), leased_until = null, last_error = null

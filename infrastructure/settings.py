@@ -118,7 +118,17 @@ class Settings(Servers, frozen=True, kw_only=True):
     egrul_url: Annotated[str, Meta(description="look-up in the Russian company register")] = ""
     sirene_url: Annotated[str, Meta(description="look-up in the French company register")] = ""
     geo_url: Annotated[str, Meta(description="look-up of postal addresses")] = ""
-    smtp_url: Annotated[Secret, Meta(description="mail server")] = ""
+    smtp_url: Annotated[
+        Secret,
+        Meta(
+            description="server that takes mail to people: smtp(s)://[user:password@]host[:port], maybe with"
+            " ?starttls=required|offered|never, ca=FILE; unset = no mail"
+        ),
+    ] = ""
+    mail_from: Annotated[
+        str,
+        Meta(description="address that mail to people comes from; unset = chancery@ the host of public_url"),
+    ] = ""
     http_workers: Annotated[int, Meta(ge=1, le=64, description="processes that serve the API")] = 1
     requests_per_minute: Annotated[
         int, Meta(ge=1, le=10_000_000, description="requests of a signed-in person")

@@ -10,6 +10,8 @@ from typing import Any
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from infrastructure.mail.address import address_of
+from infrastructure.mail.server import server_of
 from infrastructure.security.issuer import issuer_of
 
 Rule = Callable[[str], str | None]
@@ -72,6 +74,22 @@ def _issuer(value: str) -> str | None:
     return None
 
 
+def _mail_server(value: str) -> str | None:
+    try:
+        server_of(value)
+    except ValueError as problem:
+        return str(problem)
+    return None
+
+
+def _mail_address(value: str) -> str | None:
+    try:
+        address_of(value)
+    except ValueError as problem:
+        return str(problem)
+    return None
+
+
 _HTTP = _url("http", "https")
 _DATABASE = _url("postgresql", "postgres")
 _NATS = _url("nats", "tls")
@@ -107,7 +125,8 @@ RULES: Mapping[str, Rule] = {
     "egrul_url": _HTTP,
     "sirene_url": _HTTP,
     "geo_url": _HTTP,
-    "smtp_url": _url("smtp", "smtps"),
+    "smtp_url": _mail_server,
+    "mail_from": _mail_address,
 }
 """By setting; for a list, the rule of each of its entries."""
 

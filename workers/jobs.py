@@ -17,7 +17,7 @@ from dramatiq.middleware import AsyncIO, Middleware, ShutdownNotifications, Time
 
 from infrastructure.bootstrap import System, running
 from infrastructure.logging import configure
-from infrastructure.operations import Operations, Taken
+from infrastructure.operations import MOST_ATTEMPTS, Hopeless, Operations, Taken
 from infrastructure.settings import Settings
 from workers import operations as work
 from workers.failure import told
@@ -90,7 +90,8 @@ async def perform(system: System, operations: Operations, operation_id: UUID) ->
         await operations.left(taken)
         raise
     except Exception as error:  # noqa: BLE001 - whatever a job raises is written down and tried again
-        if await operations.failed(taken, told(error)):
+        most = 0 if isinstance(error, Hopeless) else work.ATTEMPTS.get(taken.kind, MOST_ATTEMPTS)
+        if await operations.failed(taken, told(error), most=most):
             said.error("operation.given_up", exc_info=error)
         else:
             said.warning("operation.failed", exc_info=error)

@@ -14,7 +14,7 @@ from application.provider import ProviderUnavailable
 from domain.imports.events import EGRUL, ORGANISATIONS, POSTAL_INDEX
 from infrastructure.bootstrap import System, clock
 from infrastructure.operations import MOST_ATTEMPTS, Operations, Taken
-from workers import imports, letters
+from workers import imports, letters, mail
 from workers.exports import exporter
 from workers.forgetting import forget_contact, forget_user
 from workers.import_egrul import EgrulImport
@@ -37,6 +37,11 @@ async def export_run(system: System, taken: Taken) -> None:
 async def file_recheck(system: System, taken: Taken) -> None:
     """`about`: file_id. A large upload is read through, and kept or removed."""
     await system.file_upkeep.recheck(UUID(taken.about["file_id"]))
+
+
+async def file_read_text(system: System, taken: Taken) -> None:
+    """`about`: file_id. What it says is read, so that it is found by it."""
+    await system.file_texts.read(UUID(taken.about["file_id"]))
 
 
 async def file_remove_orphans(system: System, _taken: Taken) -> None:
@@ -77,6 +82,11 @@ async def import_expire(system: System, _taken: Taken) -> None:
     await imports.expire(system)
 
 
+async def certificate_render(system: System, taken: Taken) -> None:
+    """`about`: contract_id. The certificate of its signature as PDF; made again it is the same."""
+    await system.certificate_papers.make(UUID(taken.about["contract_id"]))
+
+
 async def invoice_render(system: System, taken: Taken) -> None:
     """`about`: contract_id, invoice_id. The invoice as PDF; made again it is the same."""
     about = taken.about
@@ -92,6 +102,11 @@ async def credit_note_render(system: System, taken: Taken) -> None:
 async def letter_tell_due(system: System, _taken: Taken) -> None:
     """Which letters should have been answered by today, and were not."""
     await letters.tell_due(system)
+
+
+async def mail_send(system: System, taken: Taken) -> None:
+    """`about`: user_id, notice, and what it is about. Somebody is told by mail, once."""
+    await mail.send(system, taken)
 
 
 async def user_forget(system: System, taken: Taken) -> None:
@@ -112,6 +127,10 @@ async def user_tell_provider(system: System, taken: Taken) -> None:
         if taken.attempt >= MOST_ATTEMPTS:  # this one is given up, the wish is not
             await Operations(system.pool).ask("user.tell_provider", taken.about)
         raise
+
+
+ATTEMPTS = {"mail.send": mail.MOST_ATTEMPTS}
+"""Where it is not the usual number of them."""
 
 
 class UnknownOperation(Exception):

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from typing import Any, assert_never
 
@@ -15,7 +16,7 @@ from application.contract import Contracts
 from application.letter_brought import Brought, BroughtLetters
 from application.message import Dialogs
 from application.ports import Key
-from application.reactions import Ask, Effect, Reassign, Tell, reactions
+from application.reactions import Ask, Effect, Notify, Reassign, Tell, reactions
 from domain.shared import Event, Recorded, Stored
 from infrastructure.event_log import EventLog
 from infrastructure.operations import ask
@@ -28,6 +29,8 @@ from workers.feed import Feed
 BATCH = 200
 LONGEST_PAUSE = 60.0
 NAME = "reactor"
+STALE = timedelta(days=1)
+"""What happened so long ago is told by no mail: a reactor that comes late, or begins anew, is not to flood anybody."""
 PLACE = "work"
 """It keeps its checkpoint among those of the projections, in a place that no read model is in."""
 
@@ -44,9 +47,13 @@ class Reactor:
         dialogs: Dialogs,
         contracts: Contracts,
         brought_letters: BroughtLetters,
+        *,
+        mail: bool = False,
     ) -> None:
+        """`mail`: there is a server that takes mail; without one none is queued."""
         self._events, self._feed = events, feed
         self._dialogs, self._contracts, self._brought_letters = dialogs, contracts, brought_letters
+        self._mail = mail
         self._reactions = reactions()
         self._nouns = {_noun(each.when.TOPIC) for each in self._reactions}
 
@@ -114,6 +121,10 @@ class Reactor:
                 await self._brought_letters.register(effect, context)
             case Ask():
                 await ask(connection, effect.kind, effect.about, occasion=occasion)
+            case Notify():
+                if self._mail and recorded.recorded_at > datetime.now(UTC) - STALE:
+                    about = {"user_id": str(effect.user_id), "notice": effect.notice, **effect.about}
+                    await ask(connection, "mail.send", about, occasion=occasion, after=effect.after)
             case _:
                 assert_never(effect)
 

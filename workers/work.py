@@ -57,7 +57,12 @@ async def run(settings: Settings) -> None:
                 **({"tile copy": tile_copy(system).run(url)} if copied(settings) else {}),
                 "keys": keys.run(url, system.signing_keys),
                 "reactor": Reactor(
-                    events, feed(), system.dialogs, system.contracts, system.brought_letters
+                    events,
+                    feed(),
+                    system.dialogs,
+                    system.contracts,
+                    system.brought_letters,
+                    mail=system.mailer is not None,
                 ).run(url),
                 **({"sweeper": sweeper(settings, pool).run(url)} if settings.redis_url else {}),
                 **{

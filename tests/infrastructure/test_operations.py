@@ -1,11 +1,12 @@
 """Operations: asked for once, under one lease at a time, closed by the attempt that holds it, never lost."""
 
 import asyncio
+from datetime import timedelta
 
 import psycopg
 import pytest
 
-from infrastructure.operations import MOST_ATTEMPTS, Operations, Taken
+from infrastructure.operations import MOST_ATTEMPTS, Operations, Taken, ask
 from infrastructure.postgres import open_pool
 
 pytestmark = pytest.mark.anyio
@@ -87,3 +88,36 @@ async def test_a_failure_is_tried_again_later_and_given_up_visibly(operations, o
         age(owner_dsn, run_at=2)
     assert state(owner_dsn) == ("failed", MOST_ATTEMPTS, "S3 is away")
     assert await operations.due() == []
+
+
+async def test_what_is_asked_for_after_a_while_is_not_due_before(operations, owner_dsn):
+    await operations.ask("mail.send", {})
+    async with operations._pool.connection() as connection:
+        await ask(connection, "mail.send", {}, after=timedelta(minutes=30))
+    assert len(await operations.due()) == 1
+    age(owner_dsn, run_at=1)
+    assert len(await operations.due()) == 1
+
+
+async def test_what_was_handed_over_stays_so_for_every_later_attempt_unless_it_is_handed_back(
+    operations, owner_dsn
+):
+    await operations.ask("mail.send", {})
+    (operation_id,) = await operations.due()
+    first = await operations.take(operation_id)
+    assert await operations.hand_over(first)
+    age(owner_dsn, leased_until=1)
+    second = await operations.take(operation_id)
+    assert (first.handed_over, second.handed_over) == (False, True)
+    assert not await operations.hand_over(first)
+    await operations.hand_back(first)
+    await operations.hand_back(second)
+    age(owner_dsn, leased_until=1)
+    assert not (await operations.take(operation_id)).handed_over
+
+
+async def test_what_is_hopeless_is_given_up_at_once(operations, owner_dsn):
+    await operations.ask("mail.send", {})
+    (operation_id,) = await operations.due()
+    assert await operations.failed(await operations.take(operation_id), "never", most=0)
+    assert state(owner_dsn) == ("failed", 1, "never")

@@ -1,0 +1,165 @@
+"""Mails that follow from events: written when they are sent, from what is true and wanted then."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import date
+from functools import partial, reduce
+from typing import Any
+from uuid import UUID
+
+from psycopg import AsyncConnection
+
+from application.access import may
+from application.letter_thread import VIEW, of
+from domain.dialog.aggregate import DIALOG, Open
+from domain.letter.aggregate import LETTER, Draft, Letter, Registered, Signed
+from domain.message.aggregate import MESSAGE, Message, Read, Sent
+from domain.shared import SYSTEM, Actor
+from domain.user.account import Account, Active, User
+from domain.user.aggregate import USER
+from domain.user.notifications import ACCOUNT, LETTER_DUE, MESSAGE_NEW, chosen
+from infrastructure.bootstrap import System, clock
+from infrastructure.mail import texts
+from infrastructure.mail.delivery import InDoubt, NotNow
+from infrastructure.mail.texts import Text
+from infrastructure.mail.writing import Mail
+from infrastructure.operations import Operations, Taken
+from infrastructure.registers.outside_calls import OutsideFailed
+
+MOST_ATTEMPTS = 34
+"""The last some 24 hours after the first: notices that are older help nobody."""
+
+
+class To:
+    """Whom a mail is for, as he is now, and what it is about."""
+
+    def __init__(self, system: System, user_id: UUID, user: Account, about: dict[str, Any]) -> None:
+        self.system, self.id, self.user, self.about = system, user_id, user, about
+        self.language = texts.in_language(user.language)
+        self.address = user.email
+
+    def link(self, path: str) -> str:
+        return f"{self.system.settings.base_url}/api/v1{path}"
+
+
+async def send(system: System, taken: Taken) -> None:
+    """Raises NotNow, OutsideFailed: to be tried again; Refused, NoAddress, InDoubt: never."""
+    if system.mailer is None:  # its setting was taken away since
+        return
+    if taken.handed_over:
+        raise InDoubt("an attempt before this one did not live to hear whether it was taken")
+    to = await _recipient(system, taken.about)
+    text = None if to is None else await WRITERS[taken.about["notice"]](to)
+    if to is None or text is None or to.address is None:
+        return
+    foot = texts.FOOT[to.language].format(link=to.link("/me/notifications"))
+    mail = Mail(id=taken.id, to=to.address, subject=text.subject, text=f"{text.body}\n-- \n{foot}\n")
+    operations = Operations(system.pool)
+    try:
+        await system.mailer.send(mail, partial(operations.hand_over, taken))
+    except (NotNow, OutsideFailed):
+        await operations.hand_back(taken)
+        raise
+
+
+async def _recipient(system: System, about: dict[str, Any]) -> To | None:
+    """None: he is blocked, gone or forgotten, or does not want to be told."""
+    user_id = UUID(about["user_id"])
+    user: User = (await system.store.load(USER, user_id, fresh=True)).state
+    if not isinstance(user, Active) or about["notice"] not in chosen(user.mail):
+        return None
+    return To(system, user_id, user, about)
+
+
+async def message_new(to: To) -> Text | None:
+    """He is told of the first that he has not read, and of no other until he has."""
+    message_id = UUID(to.about["message_id"])
+    message = await _unread(to, message_id)
+    if message is None:
+        return None
+    async with to.system.pool.connection() as connection:
+        marked = await _marked(connection, to.id, message.dialog_id)
+    if marked not in (None, message_id) and await _unread(to, marked) is not None:
+        return None
+    async with to.system.pool.connection() as connection:
+        if not await _mark(connection, to.id, message.dialog_id, message_id, marked):
+            return None  # another attempt tells him just now
+    text = texts.MESSAGE[to.language]
+    link = to.link(f"/dialogs/{message.dialog_id}/messages")
+    return text.filled(sender=await _name(to, message.sender_id), link=link)
+
+
+async def _unread(to: To, message_id: UUID) -> Sent | None:
+    store = to.system.store
+    loaded = await store.load(MESSAGE, message_id, fresh=True)
+    message: Message = loaded.state
+    if not isinstance(message, Sent) or isinstance(message, Read) or message.recipient_id != to.id:
+        return None
+    dialog = (await store.load(DIALOG, message.dialog_id, fresh=True)).state
+    assert isinstance(dialog, Open)
+    return None if loaded.position <= dialog.read_by(to.id) else message
+
+
+async def _marked(connection: AsyncConnection[Any], user_id: UUID, dialog_id: UUID) -> UUID | None:
+    cursor = await connection.execute(
+        "select message_id from mail_marks where user_id = %s and dialog_id = %s", (user_id, dialog_id)
+    )
+    row = await cursor.fetchone()
+    return None if row is None else row[0]
+
+
+async def _mark(
+    connection: AsyncConnection[Any], user_id: UUID, dialog_id: UUID, message_id: UUID, before: UUID | None
+) -> bool:
+    cursor = await connection.execute(
+        "insert into mail_marks as m values (%s, %s, %s) on conflict (user_id, dialog_id)"
+        " do update set message_id = excluded.message_id where m.message_id = %s",
+        (user_id, dialog_id, message_id, before),
+    )
+    return cursor.rowcount == 1
+
+
+async def _name(to: To, user_id: UUID) -> str:
+    if user_id == SYSTEM:
+        return "Chancery"
+    sender: User = (await to.system.store.load(USER, user_id)).state
+    if not isinstance(sender, Account):
+        return texts.NOBODY[to.language]
+    names = " ".join(filter(None, (sender.first_name, sender.last_name)))
+    return sender.display_name or names or texts.NOBODY[to.language]
+
+
+async def letter_due(to: To) -> Text | None:
+    """Whoever may not view it any more is not told, nor anybody of a day that is another one by now."""
+    letter_id, system = UUID(to.about["letter_id"]), to.system
+    letter: Letter = (await system.store.load(LETTER, letter_id, fresh=True)).state
+    if not isinstance(letter, Draft | Registered | Signed):
+        return None
+    caller = await system.actors.caller(Actor(kind="user", id=to.id))
+    if caller is None or may(caller, VIEW, of(letter), clock()) is None:
+        return None
+    due_on = date.fromisoformat(to.about["due_on"])
+    if letter.details.due_on != due_on:
+        return None
+    number = texts.DRAFT[to.language] if isinstance(letter, Draft) else letter.number
+    text = texts.LETTER[to.language]
+    return text.filled(number=number, day=due_on.isoformat(), link=to.link(f"/letters/{letter_id}"))
+
+
+async def account(to: To) -> Text | None:
+    what = to.about["what"]
+    if what == "email_changed":
+        to.address = await _address_before(to)
+    return texts.ACCOUNT[what][to.language]
+
+
+async def _address_before(to: To) -> str | None:
+    past = [each.event for each in await to.system.recorded(to.id) if each.version < to.about["version"]]
+    before: User = reduce(USER.evolve, past, USER.initial)  # type: ignore[arg-type]
+    return before.email if isinstance(before, Account) else None
+
+
+WRITERS: Mapping[str, Callable[[To], Awaitable[Text | None]]] = {
+    MESSAGE_NEW: message_new,
+    LETTER_DUE: letter_due,
+    ACCOUNT: account,
+}
