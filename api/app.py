@@ -10,7 +10,7 @@ from typing import Any
 import structlog
 from litestar import Litestar, Router
 
-from api import outages, root, systems
+from api import outages, root, socket, systems
 from api.arrival import Receive, Scope, Send
 from api.auth import InvalidBearerToken, MissingBearerToken, anybody, lane
 from api.bearer import Bearer
@@ -19,23 +19,27 @@ from api.client_key import REFUSALS, ClientKey
 from api.command_routes import commands, own_commands
 from api.commands import me as me_commands
 from api.commands import session as session_commands
-from api.cookie_session import CookieSession
+from api.cookie_session import CookieSession, StandingCookies
 from api.cookies import Cookies
 from api.declared import check_routes, index_parameters
 from api.docs import documentation
 from api.edge import Edge
 from api.lists import Lists
+from api.live import Live
+from api.live_topics import Known
 from api.openapi import config
 from api.outages import IdentityProviderUnavailable
 from api.outside import OutsideTokens
 from api.queries import audit as audit_queries
+from api.queries import live as live_queries
+from api.queries import message as message_queries
 from api.queries import password as password_queries
 from api.query_routes import own_queries, queries
 from api.rate_limits import Limits
 from api.refs import Refs
 from api.refusals import keeping
 from api.streams import Streams
-from infrastructure.bootstrap import System, running
+from infrastructure.bootstrap import System, clock, running
 from infrastructure.first_start import first_start
 from infrastructure.logging import configure
 from infrastructure.migrations import wait_until_migrated
@@ -44,6 +48,9 @@ from infrastructure.settings import Settings, load
 from projections.projection import discover
 
 _log = structlog.get_logger("api.app")
+
+MOST_LISTENERS, MOST_SOCKETS = 5_000, 2_000
+"""Of one process. A listener is a few sleeping tasks; a socket costs its server about three times as much."""
 
 __all__ = ["build_app", "create_app", "outages"]
 """Importing `outages` teaches the errors what the infrastructure cannot do."""
@@ -71,6 +78,15 @@ def create_app(system: System) -> Litestar:
     own_command = lane(*ways, limits=limits, fresh=False, people_only=True)
     own_query = lane(*ways, limits=limits, fresh=True, people_only=True)
     streams = Streams()
+    listeners, live = streams.cheap(MOST_LISTENERS), live_of(system)
+    sockets = socket.Sockets(
+        dialogs=system.dialogs,
+        live=live,
+        streams=streams.cheap(MOST_SOCKETS),
+        progress=system,
+        limits=limits,
+        enter=lane(bearer, StandingCookies(browser), clients, limits=limits, fresh=True, people_only=True),
+    )
     pages = Lists(system.pool, lambda name: system.positions.known.get(name, 0), system.reached)
     signed_in = [
         Router("/", route_handlers=handlers, before_request=entered)
@@ -78,7 +94,7 @@ def create_app(system: System) -> Litestar:
             (commands(system, refs), for_command),
             (own_commands(system, cookies), own_command),
             (queries(system, pages, refs, streams), for_query),
-            (own_queries(system, pages), own_query),
+            ([*own_queries(system, pages), live_queries.routes(live, system, listeners)], own_query),
         )
     ]
     api = Router(
@@ -91,6 +107,7 @@ def create_app(system: System) -> Litestar:
             audit_queries.open_routes(system),
             *signed_in,
             *systems.routers(system, clients, limits),
+            socket.routes(sockets),
         ],
         dto=StrictBody,
         return_dto=None,
@@ -119,8 +136,17 @@ def create_app(system: System) -> Litestar:
     )
     app.state.limits, app.state.streams = limits, streams
     index_parameters(app)
+    app.state.query[socket.PATH, socket.METHOD] = frozenset({"after"})
     check_routes(app)
     return app
+
+
+def live_of(system: System) -> Live:
+    known = Known(system.records, system.import_progress, clock)
+    unread = message_queries.counting(system.pool)
+    return Live(
+        system.log, system.positions, system.callers.caller, known, unread, system.import_progress.moved
+    )
 
 
 class Served:

@@ -10,6 +10,7 @@ from litestar.params import HeaderParameter, QueryParameter
 from api import answers
 from api.auth import caller_of, origin_of
 from api.conditions import expected_version, idempotency_key
+from application.access import Caller
 from application.context import Context, DryRun
 from application.ports import Answer, Key
 
@@ -56,14 +57,18 @@ def context(
 
 
 def _key(request: Asked, data: Any, key: str) -> Key:
+    scope: Any = request.scope
+    return key_of(caller_of(request), request.method, scope["path"], scope["query_string"], data, key)
+
+
+def key_of(caller: Caller, method: str, path: str, query: bytes, data: Any, key: str) -> Key:
     """Scope: principal, method, path. Fingerprint: path, query and the body in canonical form.
 
     The key, which is not stored, salts the fingerprint: a body may be nothing but a password.
     """
-    scope: Any = request.scope
-    place = f"{caller_of(request).actor.id}\n{request.method}\n{scope['path']}"
+    place = f"{caller.actor.id}\n{method}\n{path}"
     body = msgspec.json.encode(msgspec.to_builtins(data), order="deterministic")
-    asked = b"\n".join((key.encode(), scope["path"].encode(), scope["query_string"], body))
+    asked = b"\n".join((key.encode(), path.encode(), query, body))
     return Key(digest=sha256(f"{place}\n{key}".encode()).digest(), fingerprint=sha256(asked).digest())
 
 

@@ -76,6 +76,11 @@ class CookieSession:
         scope["renewed_access"] = signed_in.access_token
         return await self._bearer.of_token(signed_in.access_token, fresh=fresh)
 
+    async def standing(self, request: Request[Any, Any, Any], *, fresh: bool) -> Caller:
+        """By the access token alone, where an answer brings no cookies. Raises ForeignOrigin, InvalidBearerToken."""
+        self.require_origin(request)
+        return await self._bearer.of_token(self._cookies.read(request, ACCESS) or "", fresh=fresh)
+
     def used(self, request: Request[Any, Any, Any]) -> bool:
         """Whether the caller came by cookie."""
         scope: Any = request.scope
@@ -126,6 +131,17 @@ class CookieSession:
     def _send(self, request: Request[Any, Any, Any], name: str, content: str, seconds: int) -> None:
         scope: Any = request.scope
         scope.setdefault("set_cookies", []).append(self._cookies.set(name, content, seconds=seconds))
+
+
+class StandingCookies:
+    """Implements api.auth.Way for sockets, which renew nothing: a browser asks anything else first."""
+
+    def __init__(self, browser: CookieSession) -> None:
+        self._browser = browser
+        self.offered = browser.offered
+
+    async def caller(self, request: Request[Any, Any, Any], *, fresh: bool) -> Caller:
+        return await self._browser.standing(request, fresh=fresh)
 
 
 def _origin(url: str) -> str:

@@ -12,7 +12,17 @@ import structlog
 
 from api import metrics
 from api.answers import Header
-from api.arrival import Message, Receive, Scope, Send, hurried, introduce, settle_address
+from api.arrival import (
+    Message,
+    PathMalformed,
+    QueryMalformed,
+    Receive,
+    Scope,
+    Send,
+    hurried,
+    introduce,
+    settle_address,
+)
 from api.errors import problem_answer
 
 Application = Callable[[Any, Any, Any], Awaitable[None]]
@@ -77,8 +87,34 @@ class Edge:
             await self._serve(scope, receive, send)
             return
         if scope["type"] == "websocket":
-            introduce(scope, self.trusted)
-        await self.app(scope, receive, send)
+            await self._converse(scope, receive, send)
+        else:
+            await self.app(scope, receive, send)
+
+    async def _converse(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """A socket leaves one line, too, when it is over."""
+        since, code = perf_counter(), 1006  # as RFC 6455 7.1.5 calls an end without a close
+
+        async def noted(message: Message) -> None:
+            nonlocal code
+            if message["type"] == "websocket.close":
+                code = message.get("code", 1000)
+            await send(message)
+
+        introduce(scope, self.trusted)
+        try:
+            settle_address(scope, self.root_path)
+            await self.app(scope, receive, noted)
+        except (PathMalformed, QueryMalformed):
+            await noted({"type": "websocket.close", "code": 4400})
+        finally:
+            self.log.info(
+                "socket",
+                route=scope.get("path_template", metrics.UNMATCHED),
+                code=code,
+                ms=round((perf_counter() - since) * 1000, 2),
+                request_id=scope["request_id"],
+            )
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         method = scope["method"]

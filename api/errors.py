@@ -194,13 +194,19 @@ def document(refused: Refusal, request_id: str) -> dict[str, Any]:
     return {**body, **{k: v for k, v in refused.extra.items() if k not in body}}
 
 
-def problem_answer(error: BaseException, request_id: str) -> Answer[Any]:
-    """The whole answer to an error, which leaves a trace in the log when it is our fault."""
+def explained(error: BaseException, request_id: str) -> Refusal:
+    """What goes out of an error, which leaves a trace in the log when it is our fault."""
     refused = refusal(error)
     if refused.status == 503:
         _log.warning("unavailable", request_id=request_id, code=refused.code, error=type(error).__name__)
     elif refused.status >= 500:
         _log.error("unhandled", request_id=request_id, exc_info=error)
+    return refused
+
+
+def problem_answer(error: BaseException, request_id: str) -> Answer[Any]:
+    """The whole answer to an error."""
+    refused = explained(error, request_id)
     headers = ((name.lower().encode(), value.encode("latin-1")) for name, value in refused.headers.items())
     return Answer(refused.status, encode(document(refused, request_id)), [PROBLEM_JSON, *headers])
 

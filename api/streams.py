@@ -39,10 +39,21 @@ class StreamsFull(Unavailable):
 class Streams:
     """The streams of one process."""
 
-    def __init__(self, *, most: int = MOST, most_of_one: int = MOST_OF_ONE, turn: float = TURN) -> None:
+    def __init__(
+        self,
+        *,
+        most: int = MOST,
+        most_of_one: int = MOST_OF_ONE,
+        turn: float = TURN,
+        stopping: asyncio.Event | None = None,
+    ) -> None:
         self._most, self._most_of_one, self.turn = most, most_of_one, turn
         self._open: Counter[UUID] = Counter()
-        self.stopping = asyncio.Event()
+        self.stopping = stopping or asyncio.Event()
+
+    def cheap(self, most: int) -> "Streams":
+        """Places of their own for streams that cost next to nothing; they stop with these."""
+        return Streams(most=most, most_of_one=self._most_of_one, turn=self.turn, stopping=self.stopping)
 
     def stop(self) -> None:
         """Every stream ends now, and a new one as soon as it has begun: the server is about to stop."""
@@ -125,9 +136,19 @@ async def _gone(receive: Receive) -> None:
         pass
 
 
-def message(position: int, data: bytes) -> bytes:
-    """A server-sent event (WHATWG HTML 9.2.6): JSON has no line breaks of its own."""
-    return b"id: %d\ndata: %s\n\n" % (position, data)
+def message(position: int | None, data: bytes, name: str | None = None) -> bytes:
+    """A server-sent event (WHATWG HTML 9.2.6): JSON has no line breaks of its own.
+
+    Without a position the reader stays where he is.
+    """
+    head = b"" if name is None else b"event: %s\n" % name.encode()
+    place = b"" if position is None else b"id: %d\n" % position
+    return b"%b%bdata: %b\n\n" % (head, place, data)
+
+
+def silence(position: int) -> bytes:
+    """A ping that also says how far he is; without `data` it is no event (WHATWG HTML 9.2.6, the empty data buffer)."""
+    return b": ping\nid: %d\n\n" % position
 
 
 async def beating(pieces: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:

@@ -85,7 +85,7 @@ class Dialogs:
         command = SendMessage(
             dialog_id=dialog,
             sender_id=sender,
-            recipient_id=(await self._of(sender, dialog)).other(sender),
+            recipient_id=(await self.of(sender, dialog)).other(sender),
             text=text,
             attachments=attachments,
         )
@@ -116,7 +116,7 @@ class Dialogs:
     async def read_up_to(self, dialog: UUID, message_id: UUID, context: Context) -> Answer | DryRun:
         """Everything sent to the caller in this dialog, as far as a message to him; one fact, however many they are."""
         reader = context.caller.actor.id
-        await self._of(reader, dialog)
+        await self.of(reader, dialog)
         message: Message = (await self._store.load(MESSAGE, message_id)).state
         if not isinstance(message, Sent) or message.dialog_id != dialog:
             raise MessageUnknown("There is no such message in this dialog.")
@@ -130,7 +130,7 @@ class Dialogs:
         )
         return await self._execute(DIALOG, dialog, command, context, OWN)
 
-    async def _of(self, user_id: UUID, dialog: UUID) -> Open:
+    async def of(self, user_id: UUID, dialog: UUID) -> Open:
         """His dialog. Raises DialogUnknown."""
         state = (await self._store.load(DIALOG, dialog)).state
         if isinstance(state, Nothing) or user_id not in state.user_ids:
@@ -138,7 +138,7 @@ class Dialogs:
         return state
 
     async def _read_before(self, message: Sent, message_id: UUID, reader: UUID) -> bool:
-        mark = (await self._of(reader, message.dialog_id)).read_by(reader)
+        mark = (await self.of(reader, message.dialog_id)).read_by(reader)
         return mark > 0 and await self._log.begun(message_id) <= mark
 
     async def tell(self, user_id: UUID, text: str, context: Context) -> None:

@@ -180,7 +180,7 @@ def routes(follower: Follower, sight: EventSight, progress: Progress, streams: S
         """
         caller = caller_of(request)
         sight.require(caller)
-        start = _start(after, last_event_id)
+        start = start_of(after, last_event_id)
         head = await progress.written(start or 0)
         pieces = beating(follower.follow(caller, head if start is None else start))
         return Stream(streams, caller.actor.id, pieces)
@@ -188,7 +188,8 @@ def routes(follower: Follower, sight: EventSight, progress: Progress, streams: S
     return Router("/events", route_handlers=[events, events_stream])
 
 
-def _start(after: int | None, last_event_id: str | None) -> int | None:
+def start_of(after: int | None, last_event_id: str | None) -> int | None:
+    """None: with now. Raises ParameterInvalid."""
     if last_event_id is not None:
         if not (last_event_id.isascii() and last_event_id.isdigit() and len(last_event_id) <= 18):
             raise ParameterInvalid("Last-Event-ID is a position: a whole number.")

@@ -1,6 +1,6 @@
 """GET of dialogs and messages: for the two who take part, and nobody else."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -97,8 +97,20 @@ class UnreadCount(Struct, frozen=True, kw_only=True):
     dialogs: dict[UUID, int]
 
 
-def unread_count_of(counted: dict[UUID, int]) -> UnreadCount:
-    return UnreadCount(total=sum(counted.values()), dialogs=counted)
+def counting(
+    pool: AsyncConnectionPool[Any],
+) -> Callable[[Collection[UUID]], Awaitable[dict[UUID, UnreadCount]]]:
+    """How many messages wait for each of these users."""
+
+    async def count(user_ids: Collection[UUID]) -> dict[UUID, UnreadCount]:
+        async with pool.connection() as connection:
+            found = await unread(connection, user_ids)
+        return {
+            user_id: UnreadCount(total=sum(dialogs.values()), dialogs=dialogs)
+            for user_id, dialogs in found.items()
+        }
+
+    return count
 
 
 _dialog = msgspec.json.Decoder(dialogs.Dialog).decode
@@ -107,6 +119,8 @@ _dialog = msgspec.json.Decoder(dialogs.Dialog).decode
 def routes(
     records: Records, read_dialog: Read, lists: Lists, pool: AsyncConnectionPool[Any], progress: Progress
 ) -> list[Router]:
+    count = counting(pool)
+
     @get("/", dependencies=LIST_PARAMETERS)
     async def own_dialogs(
         request: Asked, wanted: Wanted, at_least: MinPosition = None
@@ -150,9 +164,7 @@ def routes(
         if (position := min_position(at_least)) is not None:
             await progress.reached(MESSAGES.name, position)
         me = caller_of(request).actor.id
-        async with pool.connection() as connection:
-            counted = (await unread(connection, [me]))[me]
-        return answers.json_answer(unread_count_of(counted))
+        return answers.json_answer((await count([me]))[me])
 
     @get("/{ref:str}", responses=problems(MomentMalformed))
     async def message(

@@ -1,7 +1,7 @@
 """How far each import is, what its preview shows, and which rows failed: rows for people, no facts."""
 
 from collections.abc import AsyncIterator, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Literal
 from uuid import UUID
 
@@ -19,6 +19,7 @@ from infrastructure.postgres import GroupRead
 
 SAMPLE, PROBLEMS = 20, 100
 """Rows and problems that a preview shows; every failed row can be downloaded."""
+MOMENT = timedelta(seconds=10)
 PAGE = 1_000
 """Failed rows read at once."""
 
@@ -85,6 +86,15 @@ class ImportProgress:
     async def of(self, import_id: UUID) -> Progress | None:
         """None: nothing has been done yet, or it is long ago."""
         return await self._read(import_id)
+
+    async def moved(self) -> dict[UUID, datetime]:
+        """Imports that went on a moment ago, and when."""
+        async with self._pool.connection() as connection:
+            cursor = await connection.execute(
+                "select import_id, updated_at from import_progress where updated_at > clock_timestamp() - %s",
+                (MOMENT,),
+            )
+            return dict(await cursor.fetchall())
 
     async def begin(self, import_id: UUID, progress: Progress) -> None:
         """From nothing: what an earlier attempt or step left behind is gone."""

@@ -234,16 +234,44 @@ async def test_requests_are_counted_by_template():
     assert "/counted" not in text
 
 
-async def test_lifespan_and_websockets_pass_through():
+async def test_a_lifespan_passes_through():
     seen: list[Any] = []
 
-    async def app(scope: Any, receive: Any, send: Any) -> None:
-        seen.append((scope["type"], scope.get("request_id") is not None, receive, send))
+    async def app(*given: Any) -> None:
+        seen.append(given)
 
-    edge = Edge(app)
-    for kind in ("lifespan", "websocket"):
-        await edge({"type": kind, "headers": []}, 1, 2)  # type: ignore[arg-type]
-    assert seen == [("lifespan", False, 1, 2), ("websocket", True, 1, 2)]
+    await Edge(app)({"type": "lifespan"}, 1, 2)  # type: ignore[arg-type]
+    assert seen == [({"type": "lifespan"}, 1, 2)]
+
+
+async def conversed(path: str, *closes: int) -> tuple[list[Any], list[Any]]:
+    """The scopes and the messages that a socket at this address leads to, below the root path /office."""
+    scopes: list[Any] = []
+    sent: list[Any] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        scopes.append(scope)
+        for code in closes:
+            await send({"type": "websocket.close", "code": code})
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    raw = path.encode()
+    scope = {"type": "websocket", "headers": [], "path": path, "raw_path": raw, "query_string": b""}
+    await Edge(app, root_path="/office")(scope, None, send)  # type: ignore[arg-type]
+    return scopes, sent
+
+
+async def test_a_socket_is_introduced_routed_like_a_request_and_leaves_a_line(capsys):
+    scopes, sent = await conversed("/office/dialogs/1/ws", 4404)
+    assert (scopes[0]["path"], len(scopes[0]["request_id"])) == ("/dialogs/1/ws", 32)
+    assert sent == [{"type": "websocket.close", "code": 4404}]
+    assert "code=4404" in capsys.readouterr().out
+
+
+async def test_a_socket_at_no_address_at_all_is_closed():
+    assert await conversed("/dialogs/%00/ws") == ([], [{"type": "websocket.close", "code": 4400}])
 
 
 async def test_undeclared_and_doubled_parameters_are_refused():
