@@ -52,14 +52,17 @@ class Version(Struct, frozen=True, kw_only=True):
     version: str
 
 
+_ANSWERS = {True: "answers", False: "does not answer", None: "not set up: none is sent"}
+
+
 def readiness(
     positions: Positions,
     expected: frozenset[str],
     failed: list[str],
-    neighbours: Mapping[str, bool],
+    neighbours: Mapping[str, bool | None],
     alarms: Mapping[str, str],
 ) -> Readiness:
-    """Which part is away or behind, and why; and what somebody has found wrong."""
+    """Which part is away or behind, or not set up, and why; and what somebody has found wrong."""
     seen = asyncio.get_running_loop().time() - positions.seen_at < STALE and positions.seen_at > 0
     parts = [Part(name="database", ok=seen, detail="answers" if seen else "does not answer")]
     parts += [Part(name=f"task {name}", ok=False, detail="has died") for name in failed]
@@ -78,7 +81,7 @@ def readiness(
             )
         )
     parts += [
-        Part(name=name, ok=alive, detail="answers" if alive else "does not answer", needed=False)
+        Part(name=name, ok=alive is not False, detail=_ANSWERS[alive], needed=False)
         for name, alive in neighbours.items()
     ]
     parts += [Part(name=name, ok=False, detail=detail, needed=False) for name, detail in alarms.items()]

@@ -1,5 +1,6 @@
 """`chancery doctor`: is everything there, and what to do about what is not."""
 
+import asyncio
 import shutil
 import socket
 import subprocess
@@ -18,9 +19,12 @@ from rich.table import Table
 
 from cli.options import pass_settings
 from infrastructure import bucket
+from infrastructure.core import clock
 from infrastructure.embedded import nats, postgres, s3
 from infrastructure.embedded import redis as redis_server
+from infrastructure.mail.delivery import mailer_of, sender_of
 from infrastructure.migrations import migrations
+from infrastructure.registers.outside_calls import OutsideFailed
 from infrastructure.settings import Settings
 
 _ROOM = 1_000_000_000
@@ -38,7 +42,9 @@ class Finding(NamedTuple):
 @pass_settings
 def command(settings: Settings) -> None:
     """Look at the machine, the data directory and the servers; say what to do about each fault."""
-    findings = [finding for check in (machine, directory, database, others) for finding in check(settings)]
+    findings = [
+        finding for check in (machine, directory, database, others, mail) for finding in check(settings)
+    ]
     table = Table("", "what", "found", "what to do", box=None, pad_edge=False)
     for what, well, said, fix in findings:
         table.add_row("[green]ok[/]" if well else "[red]no[/]", what, said, "" if well else fix)
@@ -120,6 +126,36 @@ def others(settings: Settings) -> Iterator[Finding]:
         ) as error:
             said, well = _line(error), False
         yield Finding(what, well, said, "look at its log, and at its URL and password")
+
+
+def mail(settings: Settings) -> Iterator[Finding]:
+    """Whether there is a server that takes it, and what was not sent."""
+    mailer = mailer_of(settings, clock)
+    if mailer is None:
+        yield Finding("mail", True, "not set up: none is queued or sent", "")
+        return
+    try:
+        said, well = f"{asyncio.run(mailer.probe())}, from {sender_of(settings)}", True
+    except OutsideFailed as error:
+        said, well = _line(error), False
+    yield Finding("mail", well, said, "look at CHANCERY_SMTP_URL: host, port, password, starttls, ca")
+    if settings.database_url:
+        yield _given_up(settings)
+
+
+def _given_up(settings: Settings) -> Finding:
+    try:
+        with psycopg.connect(settings.database_url, connect_timeout=5) as connection:
+            row = connection.execute(_GIVEN_UP).fetchone()
+    except psycopg.Error as error:
+        return Finding("mail given up", False, _line(error), "see PostgreSQL")
+    number = 0 if row is None else row[0]
+    fix = "`last_error` in the table operations says why; after InDoubt nobody knows whether it arrived"
+    return Finding("mail given up", number == 0, f"{number} in 24 hours", fix)
+
+
+_GIVEN_UP = """select count(*) from operations
+  where state = 'failed' and ended_at > now() - interval '1 day' and kind = 'mail.send'"""
 
 
 def _show(connection: psycopg.Connection, name: str) -> str:

@@ -1,4 +1,4 @@
-"""Whether NATS, Redis and S3 answer now: no command needs them, and whoever looks after Chancery wants to know."""
+"""Whether NATS, Redis, S3 and the mail server answer: no command needs them, but somebody looks after all of it."""
 
 import asyncio
 import ssl
@@ -8,9 +8,13 @@ from urllib.parse import unquote, urlsplit
 
 from msgspec import Struct
 
+from infrastructure.mail.server import server_of
 from infrastructure.settings import Settings
 
 ASK_SECONDS, ANSWER_SECONDS = 2.0, 1.0
+MAIL = "mail"
+MAIL_ASK_SECONDS, MAIL_ANSWER_SECONDS = 60.0, 10.0
+"""A mail server is somebody else's more often than not, and may greet slowly on purpose."""
 
 
 class Neighbour(Struct, frozen=True, kw_only=True):
@@ -25,14 +29,19 @@ class Neighbour(Struct, frozen=True, kw_only=True):
     answers: bytes
     path: str = ""
     secure: bool = False
+    trust: str = ""
+    leaves: bytes = b""
+    every: float = ASK_SECONDS
+    patience: float = ANSWER_SECONDS
 
     async def alive(self) -> bool:
         try:
-            async with asyncio.timeout(ANSWER_SECONDS):
+            async with asyncio.timeout(self.patience):
                 reader, writer = await self._connected()
                 try:
                     writer.write(self.says)
                     said = await reader.read(len(self.answers) or 1)
+                    writer.write(self.leaves)
                     return bool(said) and said.startswith(self.answers)
                 finally:
                     writer.close()
@@ -43,22 +52,32 @@ class Neighbour(Struct, frozen=True, kw_only=True):
         if self.path:
             return await asyncio.open_unix_connection(self.path)
         secure = ssl.create_default_context() if self.secure else None
+        if secure is not None and self.trust:
+            secure.load_verify_locations(self.trust)
         return await asyncio.open_connection(self.host, self.port, ssl=secure)
 
 
 class Neighbours:
-    """`alive` is what was found at the last look, for those the settings name."""
+    """What was found at the last look, for those the settings name."""
 
     def __init__(self, settings: Settings) -> None:
-        self.alive: Mapping[str, bool] = {}
         self._all = neighbours(settings)
+        self._found: dict[str, bool] = {}
 
-    async def run(self) -> Never:
+    @property
+    def alive(self) -> Mapping[str, bool | None]:
+        """None: mail, which nobody has set up."""
+        known: dict[str, bool | None] = {name: self._found[name] for name in self._all if name in self._found}
+        return known if MAIL in self._all else {**known, MAIL: None}
+
+    async def run(self) -> None:
         """Looks for ever."""
+        await asyncio.gather(asyncio.Event().wait(), *(self._watch(*each) for each in self._all.items()))
+
+    async def _watch(self, name: str, neighbour: Neighbour) -> Never:
         while True:
-            found = await asyncio.gather(*(each.alive() for each in self._all.values()))
-            self.alive = dict(zip(self._all, found, strict=True))
-            await asyncio.sleep(ASK_SECONDS)
+            self._found[name] = await neighbour.alive()
+            await asyncio.sleep(neighbour.every)
 
 
 def neighbours(settings: Settings) -> dict[str, Neighbour]:
@@ -87,5 +106,18 @@ def neighbours(settings: Settings) -> dict[str, Neighbour]:
             secure=settings.s3_secure,
             says=f"HEAD / HTTP/1.0\r\nHost: {settings.s3_endpoint}\r\n\r\n".encode(),
             answers=b"HTTP/",
+        )
+    if settings.smtp_url:
+        server = server_of(settings.smtp_url)
+        found[MAIL] = Neighbour(
+            host=server.host,
+            port=server.port,
+            secure=server.security == "tls",
+            trust=server.ca,
+            says=b"",
+            answers=b"220",
+            leaves=b"QUIT\r\n",
+            every=MAIL_ASK_SECONDS,
+            patience=MAIL_ANSWER_SECONDS,
         )
     return found

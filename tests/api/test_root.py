@@ -28,6 +28,12 @@ async def test_it_is_ready_when_every_part_is(office):
     parts = {each["name"]: each for each in answer.json()["parts"]}
     assert (answer.status_code, answer.json()["ready"]) == (200, True), parts
     assert {"database", "projection organisation", "projection user", "projection audit_log"} <= parts.keys()
+    assert parts["mail"] == {
+        "name": "mail",
+        "ok": True,
+        "detail": "not set up: none is sent",
+        "needed": False,
+    }
 
 
 async def test_a_task_that_died_or_a_read_model_that_stopped_makes_it_unready(office):

@@ -1,5 +1,6 @@
 """Mail on its way: whom the settings name, what a mail looks like, what becomes of it at servers of any manners."""
 
+import asyncio
 import socket
 from datetime import UTC, datetime
 from uuid import UUID
@@ -9,8 +10,12 @@ import pytest
 from infrastructure.mail.delivery import InDoubt, Mailer, NotNow, Patience, Refused
 from infrastructure.mail.server import server_of
 from infrastructure.mail.writing import Mail, NoAddress, written
+from infrastructure.neighbours import MAIL, Neighbours, neighbours
 from infrastructure.registers.outside_calls import OutsideFailed
+from infrastructure.settings import Settings
+from infrastructure.tasks import end
 from tests import mailbox
+from tests.waiting import until
 
 pytestmark = pytest.mark.anyio
 NOW = datetime(2026, 3, 1, 9, 30, tzinfo=UTC)
@@ -303,3 +308,31 @@ async def test_a_probe_says_how_it_is_and_sends_nothing():
     async with mailbox.opened() as box:
         assert await mailer(box.url).probe() == "answers, in the clear"
     assert (box.mails, box.asked) == ([], 0)
+
+
+# --- whether it is there ---------------------------------------------------------------------------------------
+
+
+def neighbour(url):
+    return neighbours(Settings(smtp_url=url))[MAIL]
+
+
+async def test_readyz_hears_whether_a_server_greets_and_says_goodbye_to_it(shown):
+    context, believed = shown
+    async with mailbox.opened() as box:
+        assert await neighbour(box.url).alive()
+        assert (box.asked, box.mails) == (0, [])
+    assert not await neighbour(box.url).alive()
+    async with mailbox.opened(over_tls=context) as box:
+        assert await neighbour(f"smtps://127.0.0.1:{box.port}?ca={believed}").alive()
+        assert not await neighbour(f"smtps://127.0.0.1:{box.port}").alive()
+
+
+async def test_readyz_says_that_mail_is_not_set_up_and_otherwise_what_was_found():
+    assert Neighbours(Settings()).alive == {MAIL: None}
+    async with mailbox.opened() as box:
+        watched = Neighbours(Settings(smtp_url=box.url))
+        assert watched.alive == {}
+        looking = asyncio.create_task(watched.run())
+        await until(lambda: watched.alive == {MAIL: True})
+        await end(looking)
