@@ -13,6 +13,7 @@ from infrastructure.event_log import EventLog
 from infrastructure.forgetting import Forgetting
 from infrastructure.guard_check import verify
 from infrastructure.personal_data import Vault, wrapping_of
+from infrastructure.personal_export import PersonalExport
 from projections.projection import Fold, discover
 from tests.serving import PASSWORD, caller, sign_in
 from tests.waiting import until
@@ -119,6 +120,62 @@ async def test_nobody_is_forgotten_without_a_reason_nor_if_unknown(office, zoe):
             assert (await office.admin.post(f"/users/{zoe.id}/erase", json=body)).status_code == 400
         stale = await erase(office, zoe.id, **{"If-Match": '"v1"'})
         assert code(stale)[0] == 412
+
+
+async def test_what_is_nobody_is_not_forgotten(office, zoe):
+    """Ids of other records, of programs, and such as are none."""
+    client = (await office.admin.post("/api-clients", json={"name": "Program"})).json()["id"]
+    organisation = (await office.organisation()).rpartition("/")[2]
+    session = (await zoe.get("/auth/sessions")).json()["data"][0]["id"]
+    async with office.nothing_stored():
+        for path in (
+            *(
+                f"/users/{each}/erase"
+                for each in (client, organisation, session, UUID(int=0), uuid4(), "me", "%00")
+            ),
+            *(f"/contacts/{each}/erase" for each in (zoe.id, organisation, uuid4())),
+        ):
+            refused = await office.admin.post(path, json=ASKED)
+            assert refused.status_code in (400, 404), (path, refused.text)
+        unsaid = await office.stranger.post(f"/users/{zoe.id}/erase", json=ASKED)
+        assert unsaid.status_code == 401
+        assert (await office.admin.get(f"/users/{zoe.id}/erase")).status_code == 405
+
+
+async def test_an_administrator_forgets_himself_and_is_out(office):
+    boss = await office.user(role="admin", first_name="Boss")
+    assert (await erase(office, boss.id, boss.client)).status_code == 200
+    async with office.nothing_stored():
+        again = await erase(office, boss.id, boss.client)
+    assert again.status_code == 401
+    shown = (await office.admin.get(f"/users/{boss.id}")).json()
+    assert (shown["state"], shown["first_name"]) == ("erased", None)
+    (entry,) = (
+        await office.admin.get(
+            "/audit/entries", params={"filter": f"subject={boss.id} AND topic=user.erased.v1"}
+        )
+    ).json()["data"]
+    assert (entry["actor"]["id"], entry["allowed_by"], entry["address"], entry["agent"]) == (
+        str(boss.id), "role:admin", None, None
+    )  # fmt: skip
+
+
+async def test_no_other_right_stands_in_for_it(office, zoe):
+    clerk = await office.user("user:export", "user:edit", "user:deactivate", "contact:erase")
+    async with office.nothing_stored():
+        assert code(await erase(office, zoe.id, clerk.client)) == (403, "forbidden")
+    assert (await zoe.get("/me")).json()["email"] == zoe.body["email"]
+
+
+async def test_forgotten_while_it_is_given_out_what_is_held_about_him_ends_well(office, zoe):
+    await office.admin.get("/users")  # read models follow
+    giving = PersonalExport(office.system.pool, office.system.log).pieces(UUID(zoe.id), await office.head())
+    given = [await anext(giving)]
+    (await erase(office, zoe.id)).raise_for_status()
+    given += [piece async for piece in giving]
+    told = json.loads(b"".join(given))
+    assert told["profile"]["email"] == zoe.body["email"], "given before"
+    assert {(each["address"], each["agent"]) for each in told["activity"]} == {(None, None)}, "nothing after"
 
 
 # --- what goes with him --------------------------------------------------------------------------------------------
