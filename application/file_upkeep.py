@@ -11,6 +11,7 @@ from application.context import Context
 from application.execute import Execute
 from application.file import FileAlreadyBound
 from application.file_content import ObjectMissing, Objects, Sniffer, looked_at
+from application.file_text import KeptTexts
 from application.ports import Claims, EventStore, Reliance
 from domain.contract.guards import INVOICE
 from domain.file.aggregate import FILE, FileUnknown, Nothing, Received, Removed
@@ -40,12 +41,13 @@ class FileUpkeep:
         store: EventStore,
         claims: Claims,
         objects: Objects,
+        texts: KeptTexts,
         sniffer: Callable[[], Sniffer],
         unbound: Unbound,
         id_of_time: Callable[[datetime], UUID],
     ) -> None:
         self._execute, self._store, self._claims = execute, store, claims
-        self._objects, self._sniffer = objects, sniffer
+        self._objects, self._texts, self._sniffer = objects, texts, sniffer
         self._unbound, self._id_of_time = unbound, id_of_time
 
     async def recheck(self, file_id: UUID) -> None:
@@ -104,6 +106,7 @@ class FileUpkeep:
         assert isinstance(removed, Removed)
         for object_id in {file_id, *removed.objects}:
             await self._objects.remove(object_id)
+        await self._texts.forget(file_id)
 
     async def sweep(self, now: datetime) -> int:
         """Deletes objects of yesterday's that no file, import or invoice owns: a crash before recording left them.

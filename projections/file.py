@@ -8,17 +8,25 @@ from uuid import UUID
 import msgspec
 from msgspec import Struct
 
-from domain.file.events import FileEvent, FileReceived, FileRemoved, FileUploadBegan, FileUploaded
+from domain.file.events import (
+    FileEvent,
+    FileReceived,
+    FileRemoved,
+    FileTextRead,
+    FileUploadBegan,
+    FileUploaded,
+)
 from domain.shared import Recorded
 from projections.columns import Column, ColumnType
 from projections.copies import Copies
-from projections.projection import Fold
+from projections.projection import Fold, moved
 
 
 class File(Struct, frozen=True, kw_only=True):
     """A file: `pending` until its content is there, `checking` until it was read through, `stored`.
 
-    `sha256` is that of the content, in hex; `object_id` the name of the content in the object store.
+    `sha256` is that of the content, in hex; `object_id` the name of the content in the object store. `text`: what became
+    of reading it to be searched.
     """
 
     id: UUID
@@ -34,6 +42,7 @@ class File(Struct, frozen=True, kw_only=True):
     content_type: str | None
     sha256: str | None = None
     object_id: UUID | None = None
+    text: str | None = None
 
     @property
     def archived(self) -> bool:
@@ -66,6 +75,9 @@ def fold(view: File | None, recorded: Recorded[FileEvent]) -> File | None:
             return _after(view, recorded, "checking", event)
         case FileRemoved():
             return None
+        case FileTextRead():
+            assert view is not None
+            return msgspec.structs.replace(view, **moved(recorded), text=event.outcome)
         case _:
             assert_never(event)
 
@@ -120,7 +132,7 @@ def without(view: File, _owner_id: UUID) -> File:
 
 FILES = Fold(
     name="file",
-    version=1,
+    version=2,
     view=File,
     columns=COLUMNS,
     fold=fold,

@@ -42,7 +42,11 @@ class Contents(Protocol):
 
 
 class FileView(msgspec.Struct, frozen=True, kw_only=True):
-    """A file: `pending` until its content is there, `checking` until it was read through, `stored`."""
+    """A file: `pending` until its content is there, `checking` until it was read through, `stored`.
+
+    `text`: null until somebody has tried to read it for the search; `read`, `nothing`, `encrypted`, `damaged`, or
+    `too_costly`.
+    """
 
     id: UUID
     version: int
@@ -56,6 +60,7 @@ class FileView(msgspec.Struct, frozen=True, kw_only=True):
     size: int
     content_type: str | None
     sha256: str | None
+    text: str | None
 
 
 class Download(Answer[bytes]):

@@ -9,8 +9,22 @@ from uuid import UUID
 import msgspec
 from msgspec import Struct
 
-from domain.file.commands import BeginUpload, CompleteUpload, FileCommand, RemoveFile, UploadFile
-from domain.file.events import FileEvent, FileReceived, FileRemoved, FileUploadBegan, FileUploaded
+from domain.file.commands import (
+    BeginUpload,
+    CompleteUpload,
+    FileCommand,
+    RecordText,
+    RemoveFile,
+    UploadFile,
+)
+from domain.file.events import (
+    FileEvent,
+    FileReceived,
+    FileRemoved,
+    FileTextRead,
+    FileUploadBegan,
+    FileUploaded,
+)
 from domain.shared import DomainError, Kind, Rules
 
 
@@ -37,7 +51,7 @@ class Received(Struct, frozen=True, kw_only=True):
 
 
 class Kept(Struct, frozen=True, kw_only=True):
-    """Whole, hashed, of a type that was looked at."""
+    """Whole, hashed, of a type that was looked at. `text`: what became of reading it, if anybody has."""
 
     owner_id: UUID
     purpose: str
@@ -45,6 +59,7 @@ class Kept(Struct, frozen=True, kw_only=True):
     content_type: str
     size: int
     sha256: str
+    text: FileTextRead | None = None
 
 
 class Removed(Struct, frozen=True, kw_only=True):
@@ -80,6 +95,8 @@ def decide(file: File, command: FileCommand) -> tuple[FileEvent, ...]:
             return complete(file, command)
         case RemoveFile():
             return remove(file, command)
+        case RecordText():
+            return record_text(file, command)
         case _:
             assert_never(command)
 
@@ -133,6 +150,20 @@ def remove(file: File, command: RemoveFile) -> tuple[FileEvent, ...]:
             assert_never(file)
 
 
+def record_text(file: File, command: RecordText) -> tuple[FileEvent, ...]:
+    """Of a file that is gone meanwhile there is nothing to record."""
+    match file:
+        case Nothing():
+            raise FileUnknown("There is no such file.")
+        case Announced() | Received() | Removed():
+            return ()
+        case Kept(text=before):
+            found = FileTextRead(**msgspec.structs.asdict(command))
+            return () if found == before else (found,)
+        case _:
+            assert_never(file)
+
+
 def evolve(file: File, event: FileEvent) -> File:
     match event:
         case FileUploadBegan():
@@ -144,6 +175,9 @@ def evolve(file: File, event: FileEvent) -> File:
             return msgspec.convert(event, Kept, from_attributes=True)
         case FileRemoved():
             return Removed(objects=objects(file))
+        case FileTextRead():
+            assert isinstance(file, Kept)
+            return msgspec.structs.replace(file, text=event)
         case _:
             assert_never(event)
 

@@ -39,4 +39,12 @@ class RemoveFile(Command, frozen=True, kw_only=True):
     reason: str
 
 
-FileCommand = UploadFile | BeginUpload | CompleteUpload | RemoveFile
+class RecordText(Command, frozen=True, kw_only=True):
+    """What became of reading its text. `sha256`: of the text, if there is any."""
+
+    outcome: str
+    characters: int = 0
+    sha256: str | None = None
+
+
+FileCommand = UploadFile | BeginUpload | CompleteUpload | RemoveFile | RecordText

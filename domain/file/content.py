@@ -30,6 +30,9 @@ TYPES = {
 }
 """The extensions that are taken, each with the type it promises."""
 
+READABLE = frozenset(TYPES[each] for each in ("pdf", "docx", "xlsx", "odt", "ods", "txt", "csv"))
+"""Whose text is read, to be searched."""
+
 IMAGES = frozenset({"image/jpeg", "image/png", "image/webp"})
 ALLOWED = {
     ATTACHMENT: frozenset(TYPES.values()),

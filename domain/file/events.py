@@ -56,4 +56,17 @@ class FileRemoved(Event, frozen=True, kw_only=True, omit_defaults=True):
     reason: str
 
 
-FileEvent = FileUploadBegan | FileReceived | FileUploaded | FileRemoved
+class FileTextRead(Event, frozen=True, kw_only=True, omit_defaults=True):
+    """What it says was read, to be searched. The text is kept beside the log: `sha256` (hex) and `characters` are its.
+
+    `outcome`: `read`; `nothing`, where there is no text; `encrypted`, `damaged`, or `too_costly` to be read to its end.
+    """
+
+    TOPIC: ClassVar[str] = "file.text_read.v1"
+
+    outcome: str
+    characters: int = 0
+    sha256: str | None = None
+
+
+FileEvent = FileUploadBegan | FileReceived | FileUploaded | FileRemoved | FileTextRead

@@ -3,7 +3,14 @@
 from typing import assert_never
 from uuid import UUID
 
-from domain.file.events import FileEvent, FileReceived, FileRemoved, FileUploadBegan, FileUploaded
+from domain.file.events import (
+    FileEvent,
+    FileReceived,
+    FileRemoved,
+    FileTextRead,
+    FileUploadBegan,
+    FileUploaded,
+)
 from domain.shared import Claim, Guard
 
 OBJECT = "file.object"
@@ -30,5 +37,7 @@ def guards(stream_id: UUID, event: FileEvent) -> tuple[Guard, ...]:
             return Claim(kind=OBJECT, values=(str(event.object_id),)), Claim(kind=kind, values=(value,))
         case FileRemoved():
             return Claim(kind=OBJECT, values=()), Claim(kind=OWNED, values=())
+        case FileTextRead():
+            return ()
         case _:
             assert_never(event)

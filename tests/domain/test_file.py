@@ -7,9 +7,9 @@ import pytest
 
 from domain.file import content
 from domain.file.aggregate import FILE, FileExists, FileUnknown
-from domain.file.commands import BeginUpload, CompleteUpload, RemoveFile, UploadFile
+from domain.file.commands import BeginUpload, CompleteUpload, RecordText, RemoveFile, UploadFile
 from domain.file.content import FileTooLarge, FileTypeDisagrees, FileTypeRefused
-from domain.file.events import FileReceived, FileRemoved, FileUploadBegan, FileUploaded
+from domain.file.events import FileReceived, FileRemoved, FileTextRead, FileUploadBegan, FileUploaded
 from domain.file.guards import BINDING, OBJECT, OWNED, guards
 from domain.shared import Claim
 from tests.scenario import given
@@ -162,3 +162,22 @@ def test_a_file_may_be_as_large_as_its_limit():
     with pytest.raises(FileTooLarge) as refused:
         content.require_size(11, 10)
     assert refused.value.extra == {"limit": 10}
+
+
+TEXT = FileTextRead(outcome="read", characters=9, sha256="cd")
+
+
+def test_what_a_file_says_is_told_once_and_again_when_it_is_read_otherwise():
+    read = RecordText(outcome="read", characters=9, sha256="cd")
+    given(FILE, UPLOADED).when(read).then(TEXT)
+    given(FILE, UPLOADED, TEXT).when(read).then_nothing()
+    given(FILE, UPLOADED, TEXT).when(RecordText(outcome="damaged")).then(FileTextRead(outcome="damaged"))
+    given(FILE, BEGAN, RECEIVED, UPLOADED, TEXT).when(READ).then_nothing()
+    assert guards(ID, TEXT) == ()
+
+
+def test_of_a_file_that_is_not_whole_or_gone_no_text_is_told():
+    read = RecordText(outcome="read", characters=9, sha256="cd")
+    given(FILE).when(read).then_refused(FileUnknown)
+    for before in ((BEGAN,), (BEGAN, RECEIVED), (UPLOADED, REMOVED), (UPLOADED, TEXT, REMOVED)):
+        given(FILE, *before).when(read).then_nothing()

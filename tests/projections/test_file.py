@@ -6,7 +6,7 @@ from uuid import UUID
 import pytest
 from msgspec import structs
 
-from domain.file.events import FileReceived, FileRemoved, FileUploadBegan, FileUploaded
+from domain.file.events import FileReceived, FileRemoved, FileTextRead, FileUploadBegan, FileUploaded
 from projections.file import FILES
 from tests.scenario import given
 
@@ -52,3 +52,11 @@ async def test_a_removed_file_is_not_shown(dsn):
     other = structs.replace(UPLOADED, object_id=UUID(int=6))
     facts = ((ONE, UPLOADED), (OTHER, other), (ONE, FileRemoved(reason="unbound")))
     assert (await given(FILES, *facts).delivered(dsn, times=2)).keys() == {OTHER}
+
+
+@pytest.mark.parametrize("batch", [1, 500])
+async def test_a_file_shows_what_became_of_reading_its_text(dsn, batch):
+    read = ONE, FileTextRead(outcome="read", characters=9, sha256="cd")
+    other = OTHER, structs.replace(UPLOADED, object_id=UUID(int=6))
+    shown = await given(FILES, (ONE, UPLOADED), other, read).delivered(dsn, times=2, batch=batch)
+    assert [(shown[each].text, shown[each].version) for each in (ONE, OTHER)] == [("read", 2), (None, 1)]

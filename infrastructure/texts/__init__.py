@@ -1,0 +1,1 @@
+"""What files say: read in a process of its own, kept beside the log, to be searched."""
