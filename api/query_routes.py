@@ -9,6 +9,7 @@ from api.lists import Lists
 from api.queries import access as access_queries
 from api.queries import api_client as api_client_queries
 from api.queries import audit as audit_queries
+from api.queries import certificate as certificate_queries
 from api.queries import contact as contact_queries
 from api.queries import contract as contract_queries
 from api.queries import dashboard as dashboard_queries
@@ -87,6 +88,14 @@ def queries(system: System, pages: Lists, refs: Refs, streams: Streams) -> list[
             _records(system, CONTRACTS, contract_queries.ContractSight(clock)), pages, refs, clock
         ),
         *_money(system, pages, refs),
+        certificate_queries.routes(
+            _records(system, CONTRACTS, contract_queries.ContractSight(clock)),
+            system.records[CONTRACTS.name],
+            system.certificate_papers,
+            system.objects,
+            refs,
+            clock,
+        ),
         _occasions(system, pages),
         dashboard_queries.routes(pages, _counted(system), ZoneInfo(system.settings.time_zone), clock),
         *document_queries.routes(
@@ -105,16 +114,16 @@ def queries(system: System, pages: Lists, refs: Refs, streams: Streams) -> list[
         export_queries.routes(exports, system.exported_lists, pages),
         export_queries.audit_routes(exports, clock),
         file_queries.routes(
-            system.records["file"],
+            file_queries.BoundFiles(system.records["file"], system.claims, system),
             system,
             system.objects,
             file_queries.FileSight(
                 system.claims,
-                viewers=(
-                    message_queries.viewer(system.records[MESSAGES.name]),
-                    document_queries.viewer(system.records[DOCUMENTS.name], clock),
-                    letter_queries.viewer(system.records[LETTERS.name], clock),
-                ),
+                viewers={
+                    MESSAGES.name: message_queries.viewer(system.records[MESSAGES.name]),
+                    DOCUMENTS.name: document_queries.viewer(system.records[DOCUMENTS.name], clock),
+                    LETTERS.name: letter_queries.viewer(system.records[LETTERS.name], clock),
+                },
                 clock=clock,
             ),
         ),

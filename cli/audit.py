@@ -12,6 +12,7 @@ from msgspec import structs
 from application.access import Need
 from application.access import system as the_system
 from application.context import Context
+from cli.audit_certificate import certificate
 from cli.audit_diff import diff
 from cli.audit_export import export
 from cli.audit_replay import replay
@@ -52,7 +53,7 @@ def command() -> None:
     """
 
 
-for each in (export, replay, diff):
+for each in (certificate, export, replay, diff):
     command.add_command(each)
 
 

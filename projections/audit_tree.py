@@ -74,6 +74,20 @@ async def inclusion_proof(cursor: Asks, position: int) -> Proof | None:
     return Proof(index=position - 1, path=tuple(path), checkpoint=signed.note)
 
 
+async def first_proof(cursor: Asks, position: int) -> Proof | None:
+    """That the entry is in the tree of the first checkpoint that covers it, so for ever the same; None before that."""
+    query = (
+        b"select size, note from audit.checkpoints where epoch = current_epoch() and note is not null and size >= %s"
+        b" order by size limit 1"
+    )
+    row = await (await cursor.execute(query, (position,), prepare=True)).fetchone()
+    if row is None:
+        return None
+    first = SignedCheckpoint(*row)
+    path = await span_hashes(cursor, inclusion_spans(position - 1, first.size))
+    return Proof(index=position - 1, path=tuple(path), checkpoint=first.note)
+
+
 async def consistency_proof(cursor: Asks, old: int, new: int) -> list[bytes] | None:
     """That the first `old` entries are the beginning of the first `new`; None when there are fewer."""
     if not 0 <= old <= new <= await tree_size(cursor):

@@ -8,6 +8,7 @@ from domain.imports.events import ImportStarted
 from infrastructure.bootstrap import System
 from projections.audit_log import AuditLog
 from projections.contact import CONTACTS
+from projections.contract import CONTRACTS
 from projections.export import EXPORTS
 from projections.file import FILES
 from projections.projection import discover
@@ -21,11 +22,13 @@ class StillExporting(Exception):
 
 
 async def forget_user(system: System, user_id: UUID, position: int) -> None:
-    """Files that a record of the house binds stay: they are the house's; all others of his go.
+    """Files that a record of the house binds stay: they are the house's; all others of his go. Certificates of what he
+    signed are made again, without his name.
 
     Raises Behind, StillExporting, StillImporting, Busy: to be tried again.
     """
-    await system.reached(FILES.name, position)
+    for model in (FILES.name, CONTRACTS.name):
+        await system.reached(model, position)
     await _followed(system, USERS.name, position)
     for (file_id,) in await _rows(system, "select id from read.file where owner_id = %s", (user_id,)):
         await system.file_upkeep.forget(file_id)
@@ -33,6 +36,8 @@ async def forget_user(system: System, user_id: UUID, position: int) -> None:
     started = "select stream_id from read.audit_entry where actor_id = %s and topic = %s"
     for (import_id,) in await _rows(system, started, (user_id, ImportStarted.TOPIC)):
         await imports.forget(system, import_id)
+    for (contract_id,) in await _rows(system, "select id from read.contract where signed_by = %s", (user_id,)):
+        await system.certificate_papers.make(contract_id)
     await _exports(system, "users", user_id, position)
     await _older_models(system, position)
 

@@ -14,7 +14,7 @@ from application.provider import ProviderUnavailable
 from domain.imports.events import EGRUL, ORGANISATIONS, POSTAL_INDEX
 from infrastructure.bootstrap import System, clock
 from infrastructure.operations import MOST_ATTEMPTS, Operations, Taken
-from workers import imports, letters, mail
+from workers import check, imports, letters, mail
 from workers.exports import exporter
 from workers.forgetting import forget_contact, forget_user
 from workers.import_egrul import EgrulImport
@@ -32,6 +32,11 @@ APPLIERS: dict[str, imports.Applier] = {
 async def export_run(system: System, taken: Taken) -> None:
     """`about`: export_id. The list is written to a file as the requester may view it now."""
     await exporter(system).run(UUID(taken.about["export_id"]), last=taken.attempt >= MOST_ATTEMPTS)
+
+
+async def check_run(system: System, taken: Taken) -> None:
+    """`about`: turn. Guards, read models and log are compared, and one read model is built again, by turns."""
+    await check.check(system, taken.id, [check.turn_of(taken.about["turn"])])
 
 
 async def file_recheck(system: System, taken: Taken) -> None:

@@ -9,13 +9,14 @@ from litestar import Router, get
 from litestar.params import FromPath
 from msgspec import Struct
 
-from api.answers import Answer, Header, Page, json_answer, record
+from api.answers import Answer, Page, record
 from api.auth import caller_of
 from api.lists import LIST_PARAMETERS, Lists, Wanted
 from api.openapi import problems
+from api.papers import paper_answer
 from api.problems import NotFound
 from api.queries.contract import ContractSight, resource_of
-from api.queries.file import Contents, Download, disposition, holds
+from api.queries.file import Contents
 from api.queries.records import Asked, Clock, Found, IfNoneMatch, MinPosition, Read, Records
 from api.refs import Ref
 from application.access import Forbidden, require
@@ -50,12 +51,6 @@ class Reads(Struct, frozen=True):
 
     invoice: Read
     contract: Read
-
-
-class Making(Struct, frozen=True, kw_only=True):
-    """The PDF is being made: come again."""
-
-    state: str
 
 
 class _Numbered(Struct, frozen=True):
@@ -117,7 +112,8 @@ def routes(
         paper = await papers.find(place.invoice_id)
         if paper is None:
             await papers.ask_invoice(place.contract_id, place.invoice_id, clock())
-        return _paper(contents, _issued.decode(found.view), paper, found.position, if_none_match)
+        name = f"{_issued.decode(found.view).number}.pdf"
+        return paper_answer(contents, place.invoice_id, name, paper, found.position, if_none_match)
 
     @get("/{ref:str}/credit-notes/{note:str}/pdf", media_type="*/*", responses=problems(Forbidden))
     async def credit_note_pdf(
@@ -136,25 +132,7 @@ def routes(
         paper = await papers.find(named.id)
         if paper is None:
             await papers.ask_credit_note(place.contract_id, named.id, clock())
-        return _paper(contents, named, paper, found.position, if_none_match)
+        name = f"{named.number}.pdf"
+        return paper_answer(contents, named.id, name, paper, found.position, if_none_match)
 
     return Router("/invoices", route_handlers=[invoices, invoice, invoice_pdf, credit_note_pdf])
-
-
-def _paper(
-    contents: Contents, named: _Numbered, paper: Paper | None, position: int, if_none_match: str | None
-) -> Answer[bytes]:
-    """The PDF, or that it is being made."""
-    known = (b"x-projection-position", b"%d" % position)
-    if paper is None:
-        return json_answer(Making(state="making"), status=202, headers=[(b"retry-after", b"1"), known])
-    tag = f'"{paper.sha256}"'
-    headers: list[Header] = [(b"etag", tag.encode()), (b"cache-control", b"private, no-cache"), known]
-    if if_none_match is not None and holds(if_none_match, tag):
-        return Answer(304, b"", headers)
-    headers += [
-        (b"content-type", b"application/pdf"),
-        (b"content-length", b"%d" % paper.size),
-        (b"content-disposition", disposition(f"{named.number}.pdf").encode()),
-    ]
-    return Download(contents, named.id, headers)

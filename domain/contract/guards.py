@@ -36,6 +36,8 @@ INVOICE = "contract.invoice"
 NUMBER = "contract.invoice_number"
 """Claim of the contract that an invoice or a credit note, by its number, belongs to."""
 
+PAPER = "contract.paper"
+"""Claim of the contract that a paper besides invoices, by its id, belongs to: its certificate, a credit note."""
 OCCASION = "contract.occasion"
 """Claim of the contract that an occasion, by its id, belongs to."""
 BOOKING = "contract.booking"
@@ -68,8 +70,10 @@ def guards(stream_id: UUID, event: ContractEvent) -> tuple[Guard, ...]:
         case Invoiced():
             return ClaimAdded(kind=INVOICE, value=str(event.invoice_id)), numbered(event.number)
         case Credited():
-            return (numbered(event.number),)
-        case ContractSigned() | ContractAmended() | ContractCanceled() | ContractArchived():
+            return numbered(event.number), ClaimAdded(kind=PAPER, value=str(event.credit_note_id))
+        case ContractSigned():
+            return (ClaimAdded(kind=PAPER, value=str(stream_id)),)
+        case ContractAmended() | ContractCanceled() | ContractArchived():
             return ()
         case PaymentRecorded() | PaymentReversed():
             return ()

@@ -27,7 +27,7 @@ class AlreadySigned(DomainError):
 
 
 class NotSigned(DomainError):
-    """Only a signed contract is amended, paid, invoiced and has occasions; an unsigned one is simply changed."""
+    """Only a signed contract is amended, paid, invoiced and has a certificate or occasions; others are just changed."""
 
     code: ClassVar[str] = "contract.not_signed"
     kind: ClassVar[Kind] = Kind.CONFLICT

@@ -24,6 +24,11 @@ class Verdict(IntEnum):
 _GRAVITY = (Verdict.TAMPERED, Verdict.UNTRUSTED, Verdict.INCOMPLETE, Verdict.OK)
 
 
+def gravest(verdicts: Iterable[Verdict]) -> Verdict:
+    """What counts of all that was found."""
+    return min(verdicts, key=_GRAVITY.index, default=Verdict.OK)
+
+
 class Finding(Struct, frozen=True, kw_only=True):
     """What is wrong, and with which entry, by its position (from 1), when that can be said."""
 
@@ -50,7 +55,7 @@ class Report(Struct, frozen=True, kw_only=True):
 
     @property
     def verdict(self) -> Verdict:
-        return min((finding.verdict for finding in self.findings), key=_GRAVITY.index, default=Verdict.OK)
+        return gravest(finding.verdict for finding in self.findings)
 
 
 class Findings:

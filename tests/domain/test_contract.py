@@ -28,7 +28,7 @@ from domain.contract.events import (
     ContractSigned,
     Terms,
 )
-from domain.contract.guards import CUSTOM_ID, PARTY, guards
+from domain.contract.guards import CUSTOM_ID, PAPER, PARTY, guards
 from domain.contract.refusals import (
     AlreadySigned,
     AmountMissing,
@@ -45,7 +45,7 @@ from domain.contract.refusals import (
     SignedTermsFirm,
 )
 from domain.money import Money, MoneyInvalid
-from domain.shared import Claim, Responsible
+from domain.shared import Claim, ClaimAdded, Responsible
 from tests.scenario import given
 
 NOW = datetime(2026, 5, 3, 10, 20, tzinfo=UTC)
@@ -349,8 +349,12 @@ def test_a_custom_id_is_claimed_whatever_its_case_and_let_go_when_cleared():
 
 
 def test_what_says_nothing_of_custom_id_and_manager_leaves_them():
-    for event in (ContractChanged(title="x"), SIGNED, CANCELED, ARCHIVED):
+    for event in (ContractChanged(title="x"), CANCELED, ARCHIVED):
         assert guards(CONTRACT_ID, event) == ()
+
+
+def test_signed_it_owns_its_certificate():
+    assert guards(CONTRACT_ID, SIGNED) == (ClaimAdded(kind=PAPER, value=str(CONTRACT_ID)),)
 
 
 def test_who_answers_for_it_follows_the_contract():

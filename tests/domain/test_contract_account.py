@@ -31,7 +31,7 @@ from domain.contract.events import (
     PaymentRecorded,
     PaymentReversed,
 )
-from domain.contract.guards import INVOICE, NUMBER, guards
+from domain.contract.guards import INVOICE, NUMBER, PAPER, guards
 from domain.contract.refusals import (
     AmountBelowInvoiced,
     AmountBelowPaid,
@@ -305,7 +305,10 @@ def test_an_invoice_claims_its_id_and_its_number_a_credit_note_its_number():
         ClaimAdded(kind=INVOICE, value=str(BILL)),
         ClaimAdded(kind=NUMBER, value="F-2026:000000000001"),
     )
-    assert guards(CONTRACT_ID, credited("1.00")) == (ClaimAdded(kind=NUMBER, value="AV-2026:000000000001"),)
+    assert guards(CONTRACT_ID, credited("1.00")) == (
+        ClaimAdded(kind=NUMBER, value="AV-2026:000000000001"),
+        ClaimAdded(kind=PAPER, value=str(UUID(int=7))),
+    )
     assert guards(CONTRACT_ID, paid("1.00")) == guards(CONTRACT_ID, REVERSED) == ()
 
 
