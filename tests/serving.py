@@ -2,7 +2,7 @@
 
 import asyncio
 import base64
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import httpx
@@ -38,21 +38,23 @@ class Follower:
         self._system, self._models = system, list(discover().values())
         self._lock, self._connection = asyncio.Lock(), None
 
-    async def __call__(self) -> None:
+    async def __call__(self, only: str | None = None) -> None:
+        """All, or `only` the one of this name."""
         async with self._lock:
             try:
-                await self._follow()
+                await self._follow(only)
             except psycopg.OperationalError:  # a test has cut it
                 await self.close()
-                await self._follow()
+                await self._follow(only)
 
-    async def _follow(self) -> None:
+    async def _follow(self, only: str | None) -> None:
         if self._connection is None or self._connection.closed:
             self._connection = await connect(self._system.settings.database_url)
             for model in self._models:
                 await checkpoint.begin(self._connection, model, "read")
         for model in self._models:
-            await self._advance(model)
+            if only is None or model.name == only:
+                await self._advance(model)
 
     async def _advance(self, model: Projection) -> None:
         log, at = self._system.log, await checkpoint.load(self._connection, model.name, "read")
@@ -69,7 +71,7 @@ class Following(httpx.ASGITransport):
 
     follows = True
 
-    def __init__(self, app: object, follow: Callable[[], Awaitable[None]]) -> None:
+    def __init__(self, app: object, follow: Follower) -> None:
         super().__init__(app)  # type: ignore[arg-type]
         self._follow = follow
 

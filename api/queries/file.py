@@ -1,6 +1,6 @@
 """GET of files, and of what is in them."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol
 from urllib.parse import quote
@@ -15,13 +15,14 @@ from api.auth import caller_of
 from api.conditions import min_position
 from api.openapi import problems
 from api.problems import NotFound, Problem
+from api.queries.past import Streams
 from api.queries.records import Asked, Clock, Found, IfNoneMatch, MinPosition, Progress, Read
 from api.refs import Ref, id_of
 from application.access import Caller, Resource, may
 from application.ports import Claims
 from domain.file.content import SHOWN_TO_ALL
 from domain.file.guards import BINDING
-from projections.file import File
+from projections.file import FILES, File
 
 VIEW = "file:view"
 _file = msgspec.json.Decoder(File)
@@ -82,8 +83,10 @@ class Download(Answer[bytes]):
 class FileSight:
     """Who may look at a file: its owner, whoever holds file:view, and whoever may see what it is bound to."""
 
-    def __init__(self, claims: Claims, viewers: Sequence[Viewer], clock: Clock) -> None:
+    def __init__(self, claims: Claims, viewers: Mapping[str, Viewer], clock: Clock) -> None:
+        """`viewers`: each by the read model that it judges by."""
         self._claims, self._viewers, self._clock = claims, viewers, clock
+        self.models = tuple(viewers)
 
     async def sees(self, caller: Caller, file: File) -> bool:
         if caller.actor.id == file.owner_id:
@@ -97,7 +100,32 @@ class FileSight:
         binder = await self._claims.owner(BINDING, str(file.id))
         if binder is None:
             return False
-        return any([await views(caller, binder) for views in self._viewers])
+        return any([await views(caller, binder) for views in self._viewers.values()])
+
+
+class BoundFiles:
+    """Implements Read. A file that something binds is there for whoever sees that, though its own read model lags."""
+
+    def __init__(self, read: Read, claims: Claims, streams: Streams) -> None:
+        self._read, self._claims, self._streams = read, claims, streams
+        self.name = read.name
+
+    async def __call__(self, record_id: UUID) -> Found:
+        found = await self._read(record_id)
+        if found.version and _file.decode(found.view).state == "stored":
+            return found
+        if await self._claims.owner(BINDING, str(record_id)) is None:
+            return found
+        view = FILES.replay(await self._streams.recorded(record_id))
+        return found if view is None else FromLog(view.version, answers.encode(view), found.position)
+
+
+class FromLog(msgspec.Struct, frozen=True):
+    """Implements Found."""
+
+    version: int
+    view: bytes
+    position: int
 
 
 def routes(read: Read, progress: Progress, contents: Contents, sight: FileSight) -> Router:
@@ -107,9 +135,14 @@ def routes(read: Read, progress: Progress, contents: Contents, sight: FileSight)
         record = await read(id_of(ref))
         if not record.version:
             raise NotFound
-        file = _file.decode(record.view)
-        if not await sight.sees(caller_of(request), file):
-            raise NotFound
+        file, caller = _file.decode(record.view), caller_of(request)
+        if not await sight.sees(caller, file):
+            if position is None:
+                raise NotFound
+            for model in sight.models:
+                await progress.reached(model, position)
+            if not await sight.sees(caller, file):
+                raise NotFound
         return file, record
 
     @get("/{ref:str}")

@@ -6,6 +6,7 @@ from uuid import uuid4
 import pytest
 
 from infrastructure.postgres import connect
+from projections.message import MESSAGES
 from tests import office as offices
 from tests import servers
 
@@ -108,3 +109,48 @@ async def test_an_avatar_is_an_image_of_ones_own_and_bound_by_it(office):
     assert (await anna.client.get("/me")).json()["avatar_file_id"] == file_id
     assert (await bert.client.get(f"/files/{file_id}/content")).status_code == 200
     assert (await anna.client.patch("/me", json={"avatar_file_id": None})).status_code == 200
+
+
+async def test_whoever_sees_the_message_has_its_file_though_the_files_own_read_model_lags(office, pair):
+    """The message's read model alone comes as far as the message."""
+    anna, bert, place = pair
+    stranger = await office.user()
+    await office.admin.get("/me")
+    office.transport.follows = False
+    try:
+        file_id = await uploaded(anna)
+        sent = await anna.client.post(place, json={"attachments": [file_id]})
+        position = int(sent.headers["x-event-position"])
+        await office.transport._follow(MESSAGES.name)
+        for person, status in ((bert, 200), (anna, 200), (stranger, 404)):
+            answer = await person.client.get(f"/files/{file_id}/content")
+            assert answer.status_code == status, answer.text
+        assert (await bert.client.get(f"/files/{file_id}")).json()["state"] == "stored"
+        asked = {"X-Min-Position": str(position)}
+        late = await bert.client.get(f"/files/{file_id}/content", headers=asked)
+        assert (late.status_code, late.json()["code"]) == (503, "projection_behind")
+    finally:
+        office.transport.follows = True
+
+
+async def test_the_position_of_a_message_is_enough_to_have_its_file(office, pair):
+    """Everything but the message has come so far; then the message does, while he waits."""
+    anna, bert, place = pair
+    await office.admin.get("/me")
+    office.transport.follows = False
+    try:
+        file_id = await uploaded(anna)
+        sent = await anna.client.post(place, json={"attachments": [file_id]})
+        for model in ("file", "document", "letter"):
+            await office.transport._follow(model)
+        assert (await bert.client.get(f"/files/{file_id}/content")).status_code == 404
+        asked = {"X-Min-Position": sent.headers["x-event-position"]}
+        waiting = asyncio.create_task(bert.client.get(f"/files/{file_id}/content", headers=asked))
+        await office.transport._follow(MESSAGES.name)
+        while (
+            answer := await waiting
+        ).status_code == 503:  # a slow machine: he comes again, as he is told to
+            waiting = asyncio.create_task(bert.client.get(f"/files/{file_id}/content", headers=asked))
+        assert answer.content == TEXT
+    finally:
+        office.transport.follows = True

@@ -422,7 +422,7 @@ async def test_who_sees_what_binds_a_file_sees_the_file(office):
     async def views(caller, bound_to):
         return caller is other and bound_to == binder
 
-    sight = FileSight(office.system.claims, (views,), clock)
+    sight = FileSight(office.system.claims, {"bound": views}, clock)
     file = FileOf(file_id, owner.actor.id)
     assert [await sight.sees(each, file) for each in (owner, other, stranger)] == [True, True, False]
     assert not await sight.sees(other, FileOf(new_id(), owner.actor.id))
