@@ -1,6 +1,6 @@
 """`chancery guards verify | rebuild`: the guard tables against the log, and made again from it."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from itertools import islice
 from typing import Any
@@ -54,16 +54,24 @@ class Rebuilt(Struct, frozen=True, kw_only=True):
 
 
 async def verify(url: str, wrapping: Wrapping) -> list[Difference]:
-    """All differences, from one snapshot: writers may go on meanwhile. Raises UnknownTopic, ClaimedTwice."""
+    """All differences, while writers go on: the log is replayed and the tables read page by page, without a snapshot.
+
+    What then looks different is judged again, with the events since, in a snapshot that is as short as those are few.
+
+    Raises UnknownTopic, ClaimedTwice.
+    """
     async with await connect(url, options="-c jit=off", name="chancery guards") as connection:
+        replay = Replay(Guards(wrapping.blind))
+        await _follow(connection, wrapping, replay)
+        suspects = {table: await _suspects(connection, replay, table) for table in TABLES}
+        await _follow(connection, wrapping, replay)
         await connection.set_isolation_level(IsolationLevel.REPEATABLE_READ)
         await connection.set_read_only(True)
         async with connection.transaction():
-            replay = Replay(Guards(wrapping.blind))
             await _follow(connection, wrapping, replay)
             found: list[Difference] = []
-            for table in TABLES:
-                found += [each async for each in _differences(connection, replay, table)]
+            for table, keys in suspects.items():
+                found += await _differences(connection, replay, table, keys)
             found += await _living_keys(connection, replay)
         return found
 
@@ -108,24 +116,55 @@ class _One(AsyncConnectionPool[Any]):
         yield self._lent
 
 
-async def _differences(
-    connection: AsyncConnection[Any], replay: Replay, table: str
-) -> AsyncIterator[Difference]:
+async def _suspects(connection: AsyncConnection[Any], replay: Replay, table: str) -> list[Key]:
+    """Keys whose rows are not what the log has them, or were changed since it was read."""
     keys, row_type = TABLES[table]
-    expected = dict(replay.table(table))
-    query = sql.SQL("select {} from {}").format(_columns(table), sql.Identifier(table))
-    async for row in connection.cursor().stream(query, size=1000):
-        key, found = tuple(row[: len(keys)]), row_type(*row[len(keys) :])
-        wanted = expected.pop(key, None)
+    unseen = dict(replay.table(table))
+    found: list[Key] = []
+    after: Key | None = None
+    while rows := await _page(connection, table, after):
+        for row in rows:
+            after = tuple(row[: len(keys)])
+            if unseen.pop(after, None) != row_type(*row[len(keys) :]):
+                found.append(after)
+    return [*found, *unseen]
+
+
+async def _page(connection: AsyncConnection[Any], table: str, after: Key | None) -> list[Any]:
+    keys = sql.SQL(", ").join(map(sql.Identifier, TABLES[table][0]))
+    beyond = sql.SQL("") if after is None else sql.SQL("where ({}) > ({})").format(keys, _given(after))
+    query = sql.SQL("select {} from {} {} order by {} limit {}").format(
+        _columns(table), sql.Identifier(table), beyond, keys, sql.Literal(PAGE)
+    )
+    return await (await connection.execute(query, after)).fetchall()
+
+
+async def _differences(
+    connection: AsyncConnection[Any], replay: Replay, table: str, suspects: Sequence[Key]
+) -> list[Difference]:
+    names, row_type = TABLES[table]
+    keys = sql.SQL(", ").join(map(sql.Identifier, names))
+    query = sql.SQL("select {} from {} where ({}) = ({})")
+    expected, differ = replay.table(table), list[Difference]()
+    for key in suspects:
+        one = query.format(_columns(table), sql.Identifier(table), keys, _given(key))
+        row = await (await connection.execute(one, key)).fetchone()
+        found = None if row is None else row_type(*row[len(names) :])
+        wanted = expected.get(key)
         if wanted != found:
-            yield Difference(
-                table=table,
-                key=key,
-                expected=None if wanted is None else wanted._asdict(),
-                found=found._asdict(),
+            differ.append(
+                Difference(
+                    table=table,
+                    key=key,
+                    expected=None if wanted is None else wanted._asdict(),
+                    found=None if found is None else found._asdict(),
+                )
             )
-    for key, wanted in expected.items():
-        yield Difference(table=table, key=key, expected=wanted._asdict(), found=None)
+    return differ
+
+
+def _given(key: Key) -> sql.Composed:
+    return sql.SQL(", ").join(sql.Placeholder() * len(key))
 
 
 async def _replace(connection: AsyncConnection[Any], replay: Replay, table: str) -> int:

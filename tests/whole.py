@@ -111,6 +111,7 @@ def up(folder: Path, **environment: str) -> Iterator[Chancery]:
         "CHANCERY_DATA_DIR": str(data_dir),
         "CHANCERY_ADMIN_EMAIL": ADMIN,
         "CHANCERY_ADMIN_PASSWORD": PASSWORD,
+        "CHANCERY_CHECK_HOURS": "0",  # an event of its own, at midnight
     }
     child.start([sys.executable, "-m", "cli.main", "up"], ENVIRONMENT | set_here | environment)
     try:

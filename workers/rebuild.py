@@ -14,6 +14,7 @@ from infrastructure.postgres import connect
 from infrastructure.role import Connection
 from infrastructure.tasks import end
 from projections.projection import Batch, Projection, discover
+from projections.projection import Rows as RecordRows
 from workers import checkpoint
 from workers.checkpoint import Checkpoint, running
 
@@ -39,11 +40,16 @@ class Busy(Exception):
 
 
 class Rows(Struct, frozen=True, kw_only=True):
-    """A table's content: how many rows, and a sha256 over the sha256 of each, in the order of these."""
+    """A table's content: how many rows, and a sha256 over the sha256 of each, in the order of these.
+
+    `views`: of a table of records the sha256 over the sha256 of each one's id and view, ordered by id: the same for
+    whoever replays the log without our database.
+    """
 
     table: str
     count: int
     sha256: str
+    views: str | None = None
 
 
 class Comparison(Struct, frozen=True, kw_only=True):
@@ -163,9 +169,9 @@ async def _built(connection: Connection, events: EventLog, projection: Projectio
     comparison = None
     if live is not None:
         at = await _build(connection, events, projection, at, live.position, told)
-        live, rows = await _snapshot(connection, projection, LIVE)
+        live, rows = await snapshot(connection, projection, LIVE)
         at = await _build(connection, events, projection, at, live.position, told)
-        _, ours = await _snapshot(connection, projection, NEXT)
+        _, ours = await snapshot(connection, projection, NEXT)
         same = (live.position, live.count, live.digest) == (at.position, at.count, at.digest)
         comparison = Comparison(position=live.position, same_events=same, live=rows, built=ours)
     at = await _build(connection, events, projection, at, await events.head(), told)
@@ -195,26 +201,45 @@ async def _read(events: EventLog, after: int, up_to: int, takes: Callable[[Store
     return await events.opened(await events.read(after, min(BATCH, up_to - after)), takes)
 
 
-async def _snapshot(
+async def replayed(
+    url: str, events: EventLog, projection: Projection, position: int, told: Told = lambda _at, _of: None
+) -> tuple[Rows, ...]:
+    """What the read model holds after the events up to `position`, built beside and dropped."""
+    async with _alone(url, projection) as connection:
+        await _drop(connection, projection, NEXT)
+        await checkpoint.begin(connection, projection, NEXT, indexed=False)
+        await _build(connection, events, projection, Checkpoint(version=projection.version), position, told)
+        _, rows = await snapshot(connection, projection, NEXT)
+        await _drop(connection, projection, NEXT)
+        return rows
+
+
+async def snapshot(
     connection: Connection, projection: Projection, place: str
 ) -> tuple[Checkpoint, tuple[Rows, ...]]:
-    """Checkpoint and rows at one instant, while others go on writing."""
+    """Checkpoint and rows at one instant, while others go on writing; one statement for each table."""
     async with connection.transaction():
         await connection.execute("set transaction isolation level repeatable read, read only")
+        await connection.execute("set local timezone = 'UTC'")
+        await connection.execute("set local datestyle = 'ISO'")
         at = await checkpoint.load(connection, projection.name, place)
         if at is None:
             raise LookupError(f"{projection.name} has no checkpoint in {place}")
-        return at, tuple([await _rows(connection, place, table) for table in projection.tables])
+        records = projection.name if isinstance(projection, RecordRows) else None
+        rows = [await _rows(connection, place, table, views=table == records) for table in projection.tables]
+        return at, tuple(rows)
 
 
-async def _rows(connection: Connection, place: str, table: str) -> Rows:
+async def _rows(connection: Connection, place: str, table: str, *, views: bool) -> Rows:
+    shown = "sha256(uuid_send(id) || view) as v, id" if views else "null::bytea as v, null::uuid as id"
     query = (
-        "select count(*), encode(sha256(coalesce(string_agg(h, null order by h), '')), 'hex')"  # noqa: S608 - our names
-        f" from (select sha256(convert_to(t::text, 'UTF8')) as h from {place}.{table} t) as hashed"
+        "select count(*), encode(sha256(coalesce(string_agg(h, null order by h), '')), 'hex'),"  # noqa: S608 - our names
+        " encode(sha256(coalesce(string_agg(v, null order by id), '')), 'hex')"
+        f" from (select sha256(convert_to(t::text, 'UTF8')) as h, {shown} from {place}.{table} t) as hashed"
     )
     row = await (await connection.execute(query.encode())).fetchone()
-    count, sha256 = row or (0, "")
-    return Rows(table=table, count=count, sha256=sha256)
+    count, sha256, of_views = row or (0, "", "")
+    return Rows(table=table, count=count, sha256=sha256, views=of_views if views else None)
 
 
 async def _swap(connection: Connection, events: EventLog, projection: Projection) -> Checkpoint:

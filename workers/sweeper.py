@@ -1,7 +1,7 @@
 """Sees to it that every operation gets to a worker: what is due is offered to the broker, again when nobody took it."""
 
 import asyncio
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import structlog
@@ -23,8 +23,10 @@ log = structlog.get_logger()
 
 
 class Sweeper:
-    def __init__(self, operations: Operations, offer: Offer) -> None:
-        self._operations, self._offer = operations, offer
+    """`check_hours`: how often everything is checked; 0: never."""
+
+    def __init__(self, operations: Operations, offer: Offer, *, check_hours: int = 0) -> None:
+        self._operations, self._offer, self._check_hours = operations, offer, check_hours
         self._threads = Bounded("broker", threads=1, waiting=4)
         self._complaint = ""
 
@@ -38,6 +40,7 @@ class Sweeper:
             if hour != asked:
                 for kind in HOURLY:
                     await ask(connection, kind, {}, occasion=f"{kind} {hour}")
+                await self._ask_for_check(connection)
                 asked = hour
             for operation_id in await self._operations.due():
                 try:
@@ -49,3 +52,12 @@ class Sweeper:
                         log.warning("broker.away", error=self._complaint)
                     break
             await asyncio.sleep(EVERY)
+
+    async def _ask_for_check(self, connection: AsyncConnection[Any]) -> None:
+        """At the end of each span of so many hours; asked for ahead, so that one that was missed is made up for."""
+        if self._check_hours:
+            now = datetime.now(UTC).timestamp()
+            turn, gone = divmod(now, self._check_hours * 3600)
+            left = timedelta(seconds=self._check_hours * 3600 - gone)
+            occasion = f"check.run {self._check_hours} {turn:.0f}"
+            await ask(connection, "check.run", {"turn": int(turn)}, occasion=occasion, after=left)

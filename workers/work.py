@@ -76,7 +76,7 @@ async def run(settings: Settings) -> None:
 
 
 def sweeper(settings: Settings, pool: AsyncConnectionPool[Any]) -> Sweeper:
-    return Sweeper(Operations(pool), offering(settings))
+    return Sweeper(Operations(pool), offering(settings), check_hours=settings.check_hours)
 
 
 def elsewhere(settings: Settings, source: Nats, objects: ObjectStore) -> list[Place]:

@@ -70,7 +70,7 @@ async def _beside(connection: AsyncConnection[Any]) -> AsyncIterator[Finding]:
     async for at in wrong_tiles(connection, size):
         detail = f"tile {at.level}/{tile_path(at.number)} is not made of the tiles below"
         yield Finding(verdict=Verdict.TAMPERED, detail=detail)
-    async for signed in _wrong_checkpoints(connection, size):
+    async for signed in wrong_checkpoints(connection, size):
         yield Finding(verdict=Verdict.TAMPERED, detail=f"the checkpoint of {signed} entries has another root")
 
 
@@ -95,7 +95,7 @@ async def wrong_tiles(connection: AsyncConnection[Any], size: int) -> AsyncItera
         level, whole = level + 1, whole >> 8
 
 
-async def _wrong_checkpoints(connection: AsyncConnection[Any], size: int) -> AsyncIterator[int]:
+async def wrong_checkpoints(connection: AsyncConnection[Any], size: int) -> AsyncIterator[int]:
     query = (
         "select size, root from audit.checkpoints where epoch = current_epoch() order by size desc limit %s"
     )

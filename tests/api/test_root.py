@@ -5,7 +5,9 @@ import asyncio
 import jwt
 import pytest
 
+from infrastructure.alarms import alarm, all_clear
 from tests.serving import ADMIN, PASSWORD
+from tests.waiting import until
 
 pytestmark = pytest.mark.anyio
 
@@ -59,6 +61,30 @@ async def test_requests_are_counted_by_route_never_by_address(office):
     assert 'route="unmatched"' in figures
     assert place.rpartition("/")[2] not in figures
     assert "secret-address" not in figures
+
+
+async def test_what_somebody_found_wrong_is_shown_until_he_clears_it(office, monkeypatch):
+    monkeypatch.setattr("infrastructure.alarms.LOOK_SECONDS", 0.05)
+
+    async def told() -> list[str]:
+        answer = await office.stranger.get(f"{ROOT}/readyz")
+        return [
+            part["detail"]
+            for part in answer.json()["parts"]
+            if part["name"] == "check" and not part["needed"]
+        ]
+
+    async with office.system.pool.connection() as connection:
+        await alarm(connection, "check", "one difference")
+        await until(lambda: _are(told, ["one difference"]))
+        await alarm(connection, "check", "two differences")
+        await until(lambda: _are(told, ["two differences"]))
+        await all_clear(connection, "check")
+    await until(lambda: _are(told, []))
+
+
+async def _are(told, expected) -> bool:
+    return await told() == expected
 
 
 async def test_anybody_can_check_a_token_with_the_published_keys(office):
