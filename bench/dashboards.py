@@ -15,7 +15,7 @@ from bench.machine import Machine
 
 PART = "dashboards"
 MANY = int(os.environ.get("BENCH_CONTRACTS", seed_contracts.MANY))
-PARTIES, MANAGERS, CONNECTIONS, ROUNDS = 64, 500, 4, 3
+PARTIES, MANAGERS, CONNECTIONS, ROUNDS = 64, 499, 4, 3
 SECONDS = 1.0
 API = "/api/v1"
 OWED = "status=signed AND remaining>0"

@@ -19,11 +19,11 @@ MANY = 1_000_000
 ROWS = """
 create temporary table made as
 select n, gen_random_uuid() as id, timestamptz '2016-01-01' + n * interval '5 minutes' as at,
-  case when n % 10 < 2 then 'unsigned' when n % 10 = 2 then 'canceled' else 'signed' end as status,
-  (%(parties)s::uuid[])[1 + n % cardinality(%(parties)s::uuid[])] as party,
-  (%(managers)s::uuid[])[1 + n % cardinality(%(managers)s::uuid[])] as manager,
-  (1000 + n % 9000)::numeric(12, 2) as amount,
-  case when n % 10 > 2 and n % 5 <> 0 then (1000 + n % 9000)::numeric(12, 2) else 0.00 end as paid,
+  case when n %% 10 < 2 then 'unsigned' when n %% 10 = 2 then 'canceled' else 'signed' end as status,
+  (%(parties)s::uuid[])[1 + n %% cardinality(%(parties)s::uuid[])] as party,
+  (%(managers)s::uuid[])[1 + n %% cardinality(%(managers)s::uuid[])] as manager,
+  (1000 + n %% 9000)::numeric(12, 2) as amount,
+  case when n %% 10 > 2 and n %% 5 <> 0 then (1000 + n %% 9000)::numeric(12, 2) else 0.00 end as paid,
   date '2016-02-01' + (n / 288)::int as due_on
 from generate_series(1, %(many)s) n
 """

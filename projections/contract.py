@@ -234,10 +234,11 @@ CONTRACTS = Fold(
     view=Contract,
     columns=COLUMNS,
     fold=fold,
-    # What dashboards count: read from the index alone, for everybody's contracts and for one's own.
+    # What dashboards count, of everybody's contracts and of one's own: read from the index alone, which therefore has
+    # the manager, too; the list's relation names him.
     indexes=(
-        "(status, remaining) include (due_on) where not archived",
-        "(status, occasions) where not archived",
+        "(status, remaining) include (due_on, account_manager_id) where not archived",
+        "(status, occasions) include (account_manager_id) where not archived",
         "(account_manager_id, status, remaining) include (occasions) where not archived",
     ),
 )
