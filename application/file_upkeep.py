@@ -13,7 +13,7 @@ from application.file import FileAlreadyBound
 from application.file_content import ObjectMissing, Objects, Sniffer, looked_at
 from application.file_text import KeptTexts
 from application.ports import Claims, EventStore, Reliance
-from domain.contract.guards import INVOICE
+from domain.contract.guards import INVOICE, PAPER
 from domain.file.aggregate import FILE, FileUnknown, Nothing, Received, Removed
 from domain.file.commands import RemoveFile
 from domain.file.guards import BINDING, OBJECT
@@ -109,7 +109,7 @@ class FileUpkeep:
         await self._texts.forget(file_id)
 
     async def sweep(self, now: datetime) -> int:
-        """Deletes objects of yesterday's that no file, import or invoice owns: a crash before recording left them.
+        """Deletes objects of yesterday's that no file, import or paper owns: a crash before recording left them.
 
         Answers how many. To be called at least once a day.
         """
@@ -118,9 +118,8 @@ class FileUpkeep:
         )
         gone = 0
         for object_id in strays:
-            if not any(
-                [await self._claims.owner(kind, str(object_id)) for kind in (OBJECT, IMPORTED, INVOICE)]
-            ):
+            kinds = (OBJECT, IMPORTED, INVOICE, PAPER)
+            if not any([await self._claims.owner(kind, str(object_id)) for kind in kinds]):
                 await self._objects.remove(object_id)
                 gone += 1
         return gone
