@@ -47,19 +47,38 @@ class Program:
 
 
 @click.command("up")
+@click.option(
+    "--servers-only", is_flag=True, help="Start the servers alone, to restore a backup: nothing is served."
+)
 @pass_settings
-def command(settings: Settings) -> None:
+def command(settings: Settings, *, servers_only: bool) -> None:
     """Start everything, in the foreground; Ctrl-C ends it and keeps the data."""
     configure(settings.log_format)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _stop)
     try:
         with ExitStack() as ending:
-            _run(settings, ending)
+            (_run_servers if servers_only else _run)(settings, ending)
     except Stopped:
         _say("Everything has ended. The data stay in " + str(settings.data_dir))
     except (*StackError, PortTaken, GaveUp) as error:
         raise click.ClickException(str(error)) from None
+
+
+def _run_servers(settings: Settings, ending: ExitStack) -> None:
+    stack, supervisor = Stack(settings), Supervisor(_say)
+    ending.callback(stack.stop)
+    stack.complete(stack.start())
+    for server in stack.servers:
+        supervisor.watch(server)
+    _say("The servers run, and nothing else: `chancery` in another terminal finds them. Stop with Ctrl-C.")
+    _supervise(supervisor)
+
+
+def _supervise(supervisor: Supervisor) -> None:
+    while True:
+        supervisor.step()
+        time.sleep(0.2)
 
 
 def _run(settings: Settings, ending: ExitStack) -> None:
@@ -92,9 +111,7 @@ def _run(settings: Settings, ending: ExitStack) -> None:
     start("jobs")
     stack.publish(servers, settings.base_url)
     _welcome(settings)
-    while True:
-        supervisor.step()
-        time.sleep(0.2)
+    _supervise(supervisor)
 
 
 def _stop(_number: int, _frame: FrameType | None) -> None:

@@ -1,13 +1,15 @@
 """After a person was forgotten nobody finds him, however he looks; and the log is as whole as before."""
 
 import re
+import sys
 from base64 import b64encode
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
 
-from infrastructure.embedded.children import wait_until
+from infrastructure.embedded.children import Child, wait_until
+from infrastructure.settings_sources import running_stack
 from tests import servers, whole
 from tests.system.test_secrets import tables
 
@@ -44,6 +46,25 @@ def test_nobody_finds_a_person_who_was_forgotten_and_the_log_is_whole(chancery, 
     assert re.search(r"\d+ entries", told), told
     chancery.run("guards", "verify")
     chancery.run("projections", "verify", "--deep")
+
+
+def test_to_restore_a_backup_the_servers_start_alone_and_nobody_is_served():
+    folder = servers.place("restored")
+    folder.mkdir(mode=0o711)
+    child, data_dir = Child("up", folder, log=folder / "up.log"), folder / "data"
+    environ = whole.ENVIRONMENT | {"CHANCERY_DATA_DIR": str(data_dir)}
+    child.start([sys.executable, "-m", "cli.main", "up", "--servers-only"], environ)
+    try:
+        child.wait_ready(lambda: bool(running_stack(data_dir).get("database_url")), whole.START)
+        alone = whole.Chancery("", data_dir, folder / "up.log", child)
+        alone.run("migrate")
+        told = alone.run("subject-keys", "backup", str(folder / "keys"))
+        assert told.startswith("0 keys as of position 0"), told
+        assert [alone.pid(name) for name in ("serve", "work", "jobs")] == [0, 0, 0]
+        assert alone.pid("postgres")
+    finally:
+        status = child.stop(whole.END)
+    assert status == 0, (folder / "up.log").read_text()
 
 
 def lived(chancery, admin, word) -> tuple[str, str]:
