@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 from datetime import UTC, datetime
@@ -13,7 +14,7 @@ from anyio.from_thread import start_blocking_portal
 
 from infrastructure.embedded.children import wait_until
 from infrastructure.settings import load
-from tests import egrul, servers, whole
+from tests import egrul, mailbox, servers, whole
 from tests.issuer import ADMIN_TOKEN, PATH, provider
 
 PAGES = Path(__file__).parents[2] / "docs" / "how-to"
@@ -61,14 +62,26 @@ def idp():
 
 
 @pytest.fixture(scope="module")
-def chancery(idp):
+def box():
+    """A mail server."""
+    with start_blocking_portal() as portal, portal.wrap_async_context_manager(mailbox.opened()) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def chancery(idp, box):
     folder = servers.place("how-to")
     folder.mkdir(mode=0o711)
     token = folder / "idp"
     token.write_text(ADMIN_TOKEN)
     outside = settings_of(ISSUERS, idp.admin_url) | settings_of(AT_THE_PROVIDER, idp.admin_url, str(token))
+    posted = settings_of(blocks("mail.md")[0], "") | {"CHANCERY_SMTP_URL": box.url}
     with whole.up(
-        folder, CHANCERY_INTERNAL_SECRET=SECRET, CHANCERY_TRUSTED_PROXIES="127.0.0.1/32", **outside
+        folder,
+        CHANCERY_INTERNAL_SECRET=SECRET,
+        CHANCERY_TRUSTED_PROXIES="127.0.0.1/32",
+        **outside,
+        **posted,
     ) as running:
         yield running
 
@@ -277,6 +290,41 @@ def test_somebody_is_forgotten(paste, admin, chancery, tmp_path):
     assert who in "".join(gone)
 
 
+def test_a_year_is_audited(paste, admin, tmp_path):
+    steps = blocks("audit-a-year.md")
+    company = made(admin, "/organisations", full_name="A customer")["id"]
+    amount = {"amount": "10.00", "currency": "EUR"}
+    contract = made(admin, "/contracts", kind="sale", organisation_id=company, title="Light", amount=amount)[
+        "id"
+    ]
+    signed = admin.post(
+        f"/contracts/{contract}/sign", headers={"Idempotency-Key": "audited"}
+    ).raise_for_status()
+    day = datetime.now(UTC).isoformat().replace("+00:00", "Z")
+    last = made(admin, "/organisations", full_name="A later one")["position"]
+    assert wait_until(lambda: int(admin.get("/audit/checkpoint").text.split("\n")[1]) >= last, whole.END)
+    shutil.copy(PAGES.parent / "verify" / "verify_export.py", tmp_path)
+    known = {
+        "TOKEN": token_of(admin),
+        "SHE": admin.get("/me").json()["id"],
+        "CONTRACT": contract,
+        "DAY": day,
+    }
+    script = "".join(steps).replace("YEAR=2026", f"YEAR={datetime.now(UTC).year}")
+    then, drafted, closed, changed, might, *able = paste(f"cd {tmp_path}\n", script, **known)
+    assert (then["id"], then["status"], then["version"]) == (contract, "signed", 2)
+    assert [drafted["topic"], closed["topic"]] == ["contract.drafted.v1", "contract.signed.v1"]
+    assert closed["position"] == signed.json()["position"]
+    assert "status" in {each["field"] for each in changed["changes"]}
+    assert (might["decision"], might["context"]["allowed_by"]) == (True, "role:admin")
+    assert known["SHE"] in [each["subject"]["id"] for each in able]
+    assert company in (tmp_path / "organisations.ndjson").read_text()
+    difference = (tmp_path / "difference.txt").read_text()
+    assert "FORK" not in difference
+    assert "0 only in the first" in difference
+    assert {each.suffix for each in tmp_path.iterdir()} == {".json", ".ndjson", ".note", ".py", ".txt"}
+
+
 def test_the_register_is_looked_up_in_our_own_copy(paste, admin, chancery, tmp_path):
     (load_files,) = blocks("look-ups.md")
     for day, name in (("2024-01-01", "АО РОМАШКА"), ("2024-01-15", "АО ЛЮТИК")):
@@ -304,3 +352,30 @@ def test_the_keys_are_rotated(paste, chancery):
         known = again.get("/audit/keys")
     assert "signing_key.compromised.v1" in {each["topic"] for each in past.json()["data"]}
     assert len(known.raise_for_status().json()["data"]) == 2
+
+
+def test_people_choose_what_they_are_told_by_mail_and_are(paste, admin, chancery, box):
+    told, choose = blocks("mail.md")
+    assert load(environ=settings_of(told, "")).smtp_url.startswith("smtps://")
+    account = {"email": "carol@example.org", "first_name": "Carol", "last_name": "Lee"}
+    carol = made(admin, "/users", **account)
+    with chancery.client() as client:
+        before = client.post(
+            "/auth/login", json={"login": account["email"], "password": carol["temporary_password"]}
+        )
+        own = {"old": carol["temporary_password"], "new": "another horse battery staple"}
+        headers = {"Authorization": f"Bearer {before.json()['access_token']}"}
+        client.post("/me/password", json=own, headers=headers).raise_for_status()
+        token = headers["Authorization"].removeprefix("Bearer ")
+
+    def subjects() -> list[str]:
+        return [mail["subject"] for mail in box.mails if mail["to"] == account["email"]]
+
+    assert wait_until(lambda: "Your password was changed" in subjects(), whole.END)
+    shown, chosen = paste(choose, TOKEN=token)
+    assert (shown["mail"], chosen["id"]) == (["message.new", "letter.due", "account"], carol["id"])
+    made(admin, f"/users/{carol['id']}/password")
+    assert wait_until(
+        lambda: "Votre mot de passe a été réinitialisé par le personnel" in subjects(), whole.END
+    )
+    assert sorted(subjects()) == sorted(set(subjects())), "each once"
