@@ -99,7 +99,7 @@ async def backup(url: str, wrapping: Wrapping, path: Path) -> Kept:
 async def restore(owner_url: str, wrapping: Wrapping, path: Path) -> Restored:
     """Adds the keys that are missing, and destroys every key that the file or the log calls destroyed; a key that is
     destroyed here stays so. Where that changed anything, every read model that was built is dropped in the same
-    transaction: none shows a moment longer what was forgotten.
+    transaction, and what was read of files of whoever has no key: nothing shows a moment longer what was forgotten.
 
     Raises KeysRefused, also while anybody builds read models, which would be served, and while the log was set back and
     no new epoch has begun.
@@ -126,6 +126,8 @@ async def restore(owner_url: str, wrapping: Wrapping, path: Path) -> Restored:
             destroyed = (await connection.execute(_DESTROY)).rowcount
             added = (await connection.execute(_ADD)).rowcount
             dropped = await _drop_read_models(connection) if destroyed or added else ()
+            for statement in (_THEIR_IMPORTS, _THEIR_TEXTS):
+                await connection.execute(statement)
         return Restored(added=added, destroyed=destroyed, to_build=dropped)
 
 
@@ -260,6 +262,18 @@ insert into subject_keys (subject_id, wrapped, made_at, destroyed_at)
 on conflict (subject_id) do update set wrapped = null, destroyed_at = excluded.destroyed_at
   where subject_keys.wrapped is not null"""
 _ADD = b"insert into subject_keys select * from brought where wrapped is not null on conflict do nothing"
+_THEIR_IMPORTS = b"""
+delete from import_progress p using stored_events e, subject_keys k
+  where e.originator_id = p.import_id and e.originator_version = 1 and k.wrapped is null
+    and k.subject_id = (convert_from(e.metadata, 'utf8')::jsonb -> 'actor' ->> 1)::uuid"""
+_THEIR_TEXTS = b"""
+delete from file_texts t using stored_events e, subject_keys k
+  where e.originator_id = t.file_id and e.originator_version = 1 and k.wrapped is null
+    and k.subject_id = (convert_from(e.state, 'utf8')::jsonb ->> 'owner_id')::uuid
+    and not exists (
+      select from claims c join stored_events b on b.originator_id = c.owner and b.originator_version = 1
+      where c.kind = 'file.binding' and c.value = t.file_id::text
+        and split_part(b.topic, '.', 1) not in ('message', 'user'))"""
 _UNRECORDED = b"""
 select k.subject_id, split_part(e.topic, '.', 1) from subject_keys k
   join stored_events e on e.originator_id = k.subject_id and e.originator_version = 1

@@ -3,6 +3,7 @@
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import date
 from pathlib import Path
 from uuid import UUID, uuid4
 
@@ -11,9 +12,16 @@ import psycopg
 import pytest
 from psycopg import sql
 
+from application.ports import Attempt
+from domain.document.events import DocumentRecorded
+from domain.file.events import FileUploaded
+from domain.imports.events import ImportStarted
+from domain.message.events import MessageSent
+from domain.shared import Actor, Metadata
 from infrastructure import subject_keys
 from infrastructure.embedded import postgres
 from infrastructure.event_log import EventLog
+from infrastructure.event_store import new_id
 from infrastructure.guard_check import verify
 from infrastructure.personal_data import Vault, Wrapping, wrapping_of
 from infrastructure.postgres import PROJECTOR, connect
@@ -179,6 +187,56 @@ async def test_nothing_is_restored_while_somebody_builds_read_models(store, dsn,
         await worker.execute("select pg_advisory_lock(%s, hashtext('user'))", (PROJECTOR,))
         with pytest.raises(KeysRefused, match="at work"):
             await subject_keys.restore(owner_dsn, WRAPPING, file)
+
+
+async def test_what_was_read_of_their_files_goes_too_but_not_of_those_the_house_has(
+    store, dsn, owner_dsn, file
+):
+    ada, bob = await people.registered(store), await people.registered(store)
+    loose, bound, others, sent = [await uploaded(store, owner) for owner in (ada, ada, bob, ada)]
+    document = uuid4()
+    paper = {"date_approved": date(2026, 5, 3), "organisation_id": uuid4(), "type_id": uuid4(), "prefix": "P"}
+    await people.append(store, document, DocumentRecorded(**paper, number=1, bound=(bound,)))
+    message = MessageSent(
+        dialog_id=uuid4(), sender_id=ada, recipient_id=bob, text="hello", attachments=(sent,)
+    )
+    await people.append(store, new_id(), message)
+    started = {each: new_id() for each in (ada, bob)}
+    for who, import_id in started.items():
+        event = ImportStarted(kind="egrul", mode="both", name="x", size=1, sha256="0", object_id=import_id)
+        await store.append(
+            Attempt(
+                stream_id=import_id,
+                expected=0,
+                events=(event,),
+                metadata=Metadata(actor=Actor(kind="user", id=who), request_id="test"),
+            )
+        )
+    execute(
+        owner_dsn,
+        *(f"insert into file_texts values ('{each}', 'words')" for each in (loose, bound, others, sent)),
+        *(
+            f"insert into import_progress (import_id, step) values ('{each}', 'reading')"
+            for each in started.values()
+        ),
+        DESTROY.format(ada),
+    )
+    await subject_keys.backup(dsn, WRAPPING, file)
+    await subject_keys.restore(owner_dsn, WRAPPING, file)
+    with psycopg.connect(owner_dsn) as connection:
+        texts = {each for (each,) in connection.execute("select file_id from file_texts")}
+        imports = [each for (each,) in connection.execute("select import_id from import_progress")]
+    assert texts == {bound, others}
+    assert imports == [started[bob]]
+
+
+async def uploaded(store, owner: UUID) -> UUID:
+    file_id = new_id()
+    about = {"purpose": "attachment", "size": 5, "content_type": "text/plain", "sha256": "0" * 64}
+    await people.append(
+        store, file_id, FileUploaded(owner_id=owner, name="words.txt", object_id=file_id, **about)
+    )
+    return file_id
 
 
 # --- the drill -----------------------------------------------------------------------------------------------------
