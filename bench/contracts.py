@@ -7,7 +7,6 @@ import json
 import os
 import sys
 import tempfile
-import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -45,10 +44,15 @@ def run(machine: Machine) -> list[Figure]:
         beside = steps("", f"Bearer {theirs['token']}", theirs["organisation_id"], ours=False)
         with machine.program("work") as work:
             until(lambda: client.get("/readyz").status_code == 200)
+            invoices = _rendered(
+                machine, client, organisation
+            )  # before signatures leave certificates to be set
             turns = [
                 Turns("Chancery", machine.settings.port, serve=serve.pid, work=work.pid, PostgreSQL=database),
                 Turns("FastAPI and SQLAlchemy", port, peer=other.pid, PostgreSQL=database),
             ]
+            for turn, asked in zip(turns, (ours, beside), strict=True):
+                turn.run(asked)  # what is cached and prepared is so at both, and not counted
             commands, whole = [each.like() for each in turns], [each.like() for each in turns]
             for _ in range(ROUNDS):
                 for turn, wanted in ((commands, COMMANDS), (whole, len(ours))):
@@ -59,7 +63,7 @@ def run(machine: Machine) -> list[Figure]:
                 for what, turn in (("draft, sign, amend, pay", commands), ("the same, read, list", whole))
                 for each in turn
             ]
-            return [*compared, _rendered(machine, client, organisation)]
+            return [*compared, invoices]
 
 
 class Turns:
@@ -143,23 +147,22 @@ def _rendered(machine: Machine, client: httpx.Client, organisation_id: str) -> F
     contract = {"kind": "sale", "organisation_id": organisation_id, "amount": _euros("1000.00")}
     path = f"/contracts/{_made(client, '/contracts', contract)}"
     _said(client, f"{path}/sign", None)
-    for _ in range(INVOICES):
-        _said(client, f"{path}/invoices", {"amount": _euros("5.00")})
-    with psycopg.connect(machine.main.app, autocommit=True) as connection:
-        counting = b"select count(*), max(made_at) - min(made_at) from papers"
-        with machine.program("jobs") as jobs:
-            meter = Meter(jobs=jobs.pid, PostgreSQL=machine.postgres.child.pid)
-            until(lambda: _counted(connection, counting)[0] == INVOICES)
-            spent = meter.spent()
-        made, took = _counted(connection, counting)
+    issued = [_said(client, f"{path}/invoices", {"amount": _euros("5.00")}) for _ in range(INVOICES)]
+    with psycopg.connect(machine.main.app, autocommit=True) as connection, machine.program("jobs") as jobs:
+        meter = Meter(jobs=jobs.pid, PostgreSQL=machine.postgres.child.pid)
+        until(lambda: _made_of(connection, issued)[0] == INVOICES)
+        spent = meter.spent()
+        _, took = _made_of(connection, issued)
     del spent["here"]
-    sample = Sample(made - 1, took.total_seconds(), cost=spent)
+    sample = Sample(INVOICES - 1, took.total_seconds(), cost=spent)
     return figure(PART, "invoices set as PDF/A-3b and stored, one worker", [sample])
 
 
-def _counted(connection: psycopg.Connection[Any], counting: bytes) -> tuple[int, timedelta]:
-    time.sleep(0.05)
-    row = connection.execute(counting).fetchone()
+def _made_of(connection: psycopg.Connection[Any], issued: list[str]) -> tuple[int, timedelta]:
+    """How many have been set, and what lies between the first and the last."""
+    row = connection.execute(
+        "select count(*), max(made_at) - min(made_at) from papers where id = any(%s::uuid[])", (issued,)
+    ).fetchone()
     assert row is not None
     return row[0], row[1]
 
@@ -169,6 +172,7 @@ def _made(client: httpx.Client, path: str, body: Any) -> str:
     return made
 
 
-def _said(client: httpx.Client, path: str, body: Any) -> None:
+def _said(client: httpx.Client, path: str, body: Any) -> str:
     key = {"idempotency-key": str(uuid4())}
-    client.post(f"{API}{path}", json=body, headers=key).raise_for_status()
+    said: str = client.post(f"{API}{path}", json=body, headers=key).raise_for_status().json()["id"]
+    return said
