@@ -25,7 +25,7 @@ from projections.proofs import Malformed
 
 T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., Any])
-TOKEN = "CHANCERY_TOKEN"  # noqa: S105 (the name of a variable)
+TOKEN = "AUDIT_TOKEN"  # noqa: S105 (the name of a variable)
 SHOWN = 20
 """Findings that are printed; all are counted."""
 

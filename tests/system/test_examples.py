@@ -4,10 +4,12 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
 from infrastructure.embedded.children import wait_until
+from infrastructure.settings_sources import running_stack
 from tests import servers, whole
 
 EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
@@ -72,14 +74,63 @@ def test_a_consumer_of_permissions_hears_of_a_revocation(chancery):
     assert told.read_text() == f"{ada} may contract:sign\n{ada} may not contract:sign\n"
 
 
-def run(name: str, chancery: whole.Chancery) -> str:
+@pytest.fixture(scope="module")
+def contract(chancery):
+    """The id of a signed one whose amount was amended, which was paid, and last invoiced; and that position."""
+    with chancery.signed_in() as admin:
+
+        def done(path: str, **body) -> dict:
+            answer = admin.post(path, json=body, headers={"Idempotency-Key": str(uuid4())})
+            return answer.raise_for_status().json()
+
+        place = done("/organisations", full_name="Alpha")["id"]
+        euros = {"amount": "100.00", "currency": "EUR"}
+        made = done("/contracts", kind="sale", organisation_id=place, title="Light", amount=euros)["id"]
+        done(f"/contracts/{made}/sign")
+        done(f"/contracts/{made}/amend", amount=euros | {"amount": "90.00"}, reason="Less")
+        for _ in range(2):
+            done(f"/contracts/{made}/payments", amount=euros | {"amount": "30.00"}, paid_on="2026-03-01")
+        invoice = done(f"/contracts/{made}/invoices", amount=euros | {"amount": "90.00"})
+    return made, invoice["position"]
+
+
+def test_a_contract_is_replayed_over_the_packages_own_recorder(chancery, contract):
+    contract, _ = contract
+    url = running_stack(chancery.data_dir)["database_url"]
+    lines = run("replay_contract.py", chancery, contract, DATABASE_URL=url).splitlines()
+    assert [line.split()[:2] for line in lines[:3]] == [
+        ["v1", "unsigned"],
+        ["v2", "signed"],
+        ["v3", "signed"],
+    ]
+    assert '"amount": "90.00"' in lines[2]
+    assert len(lines) == 6
+    assert run("replay_contract.py", chancery, contract, "1", DATABASE_URL=url) == lines[0] + "\n"
+
+
+def test_money_is_replayed_from_an_export_alone(chancery, contract, tmp_path):
+    file, (_, position) = tmp_path / "log.ndjson", contract
+    with chancery.signed_in() as admin:
+        assert wait_until(lambda: signed_size(admin) >= position, whole.END)
+    chancery.run("audit", "export", str(file))
+    assert run("replay_money.py", chancery, str(file)) == "EUR paid 60.00 invoiced 90.00\n"
+    assert run("replay_money.py", chancery, str(file), str(position - 1)) == "EUR paid 60.00 invoiced 0\n"
+
+
+def signed_size(admin) -> int:
+    answer = admin.get("/audit/checkpoint")
+    return int(answer.text.split("\n")[1]) if answer.status_code == 200 else 0
+
+
+def run(name: str, chancery: whole.Chancery, *words: str, **settings: str) -> str:
     """What it printed; secrets reach it by the environment alone."""
-    environ = whole.ENVIRONMENT | {
+    environ = whole.ENVIRONMENT | settings
+    environ |= {
         "CHANCERY_URL": chancery.url,
         "CHANCERY_ADMIN_EMAIL": whole.ADMIN,
         "CHANCERY_ADMIN_PASSWORD": whole.PASSWORD,
     }
-    command = [sys.executable, str(EXAMPLES / name)]
+    command = [sys.executable, str(EXAMPLES / name), *words]
     done = subprocess.run(
         command, env=environ, capture_output=True, text=True, timeout=whole.END, check=False
     )
