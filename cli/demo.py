@@ -13,6 +13,7 @@ from cli.auditor import auditor, forget, tamper
 from cli.companies import CLERKS, be_busy, change, lists, refuse
 from cli.crm import crm_day
 from cli.evidence import prove, rebuild
+from cli.letters import correspond
 from cli.people import give_powers, send_message, sign_contract
 from cli.programs import ask_as_programs
 from cli.records import keep_records
@@ -46,6 +47,7 @@ def play(stack: Stack) -> None:
         lists(story)
         claire, marc, eve = give_powers(story)
         keep_records(story, ids, claire, eve)
+        correspond(story, ids)
         signed = sign_contract(story, ref, claire, marc, eve)
         send_message(story, claire, marc, eve)
         crm_day(story, ids["LIDL"])
