@@ -38,7 +38,7 @@ AGAIN = 5.0
 """Seconds after which every listener's session and rights are read again: by the clock, too, they end."""
 LOOK = 1.0
 """Seconds between two looks at what stands in no log: how far imports are."""
-MOST_WAITING = 1 << 18
+MOST_WAITING = 1 << 20
 """Bytes that wait for one listener; who takes them too slowly is left, and comes again with where he was."""
 OVERHEAD = 200
 FARTHEST = 50_000
@@ -108,6 +108,11 @@ class Listener:
         self._why = self._why or why
         self._news.set()
 
+    def require(self) -> None:
+        """Raises Ended."""
+        if self._why is not None:
+            raise Ended(self._why)
+
     async def next(self, seconds: float) -> Heard | None:
         """The next thing; None after so long a silence. Raises Ended, with whatever still waits unheard."""
         if not self._waiting and self._why is None:
@@ -115,8 +120,7 @@ class Listener:
             with suppress(TimeoutError):
                 async with asyncio.timeout(seconds):
                     await self._news.wait()
-        if self._why is not None:
-            raise Ended(self._why)
+        self.require()
         if not self._waiting:
             return None
         heard = self._waiting.popleft()
@@ -137,6 +141,8 @@ class Live:
         self._ending: set[asyncio.Task[None]] = set()
         self.at = 0
         """Everything up to there has been told."""
+        self.known_imports: dict[UUID, datetime] = {}
+        """Imports that went on a moment ago, as they were told."""
         self._reading = 0
         """As far as the facts that are being told just now."""
 
@@ -149,13 +155,16 @@ class Live:
         """From now on; `missed` tells what he has not heard since `after`. Raises SessionEnded."""
         listener = self._join(caller, after)
         try:
-            await self._judge([listener])
+            listener.caller = await self._renew(caller)
             yield listener
         finally:
             self._leave(listener)
 
     async def missed(self, listener: Listener, after: int) -> AsyncIterator[Heard]:
-        """What stands in the log between `after` and where he began to listen; then what waits for him unread."""
+        """What stands in the log between `after` and where he began to listen; then what waits for him unread.
+
+        Raises Ended.
+        """
         user_id, until = listener.caller.actor.id, listener.since
         if until - after > FARTHEST:
             after = until
@@ -164,6 +173,7 @@ class Live:
             stored = await self._log.about(NOUNS, after, until, PIECE)
             for recorded in await self._opened(stored, {user_id}):
                 told = await self._told(recorded)
+                listener.require()
                 if told is not None and _concerns(told, listener.caller):
                     yield _heard(told, recorded.position)
             after = stored[-1].position if len(stored) == PIECE else until
@@ -225,6 +235,7 @@ class Live:
             for recorded in await self._opened(stored, self._listeners.keys()):
                 if (told := await self._told(recorded)) is not None:
                     await self._spread(told, recorded.position)
+                    await asyncio.sleep(0)  # so that many at once find nobody slow who is not
                     counted.update(self._listeners.keys() & set(told.counts))
             if counted:
                 for user_id, count in (await self._unread(counted)).items():
@@ -275,12 +286,12 @@ class Live:
 
     async def _look(self) -> None:
         """How far imports are stands in a table of its own."""
-        known: dict[UUID, datetime] = {}
         while True:
-            before, known = known, await self._imports()
-            for import_id in [each for each, at in known.items() if before.get(each) != at]:
+            moved = await self._imports()
+            for import_id in [each for each, at in moved.items() if self.known_imports.get(each) != at]:
                 if (told := await import_step(import_id, self._known)) is not None:
                     await self._spread(told)
+            self.known_imports = moved
             await asyncio.sleep(LOOK)
 
     # --- who still may ----------------------------------------------------------------------------------------------
@@ -290,10 +301,11 @@ class Live:
         loop = asyncio.get_running_loop()
         again = loop.time() + AGAIN
         while True:
-            await self._positions.beyond(at, max(0.0, again - loop.time()))
-            head = self._positions.head
-            stored = await self._log.about(JUDGED, at, head, PIECE)
-            at = stored[-1].position if len(stored) == PIECE else max(head, at)
+            stored: list[Stored] = []
+            if await self._positions.beyond(at, max(0.0, again - loop.time())):
+                head = self._positions.head
+                stored = await self._log.about(JUDGED, at, head, PIECE)
+                at = stored[-1].position if len(stored) == PIECE else head
             listeners = self._everybody()
             if loop.time() >= again:
                 again = loop.time() + AGAIN
