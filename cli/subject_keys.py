@@ -14,7 +14,7 @@ from infrastructure import subject_keys
 from infrastructure.bootstrap import running
 from infrastructure.personal_data import wrapping_of
 from infrastructure.settings import Settings
-from infrastructure.subject_keys import KeysRefused
+from infrastructure.subject_key_file import KeysRefused
 
 T = TypeVar("T")
 FILE = click.Path(dir_okay=False, path_type=Path)

@@ -1,60 +1,24 @@
 """Subject keys backed up apart from the log, and brought back so that nobody who was forgotten is known again."""
 
-import os
-import secrets
 from base64 import b64decode, b64encode
-from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator
 from itertools import islice
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 from uuid import UUID
 
-import msgspec
 from msgspec import Struct
 from psycopg import AsyncConnection, IsolationLevel
 
 from infrastructure.personal_data import Wrapping
 from infrastructure.postgres import APPEND, PROJECTOR, connect
 from infrastructure.role import holders
+from infrastructure.subject_key_file import Head, KeyFile, KeysRefused, Line
 from projections.audit_log import AuditLog
 from projections.projection import discover
 
-FORMAT = "chancery-subject-keys/1"
 AT_ONCE = 5_000
 OPTIONS = "-c jit=off -c lock_timeout=10s"
-_PURPOSE = b"subject keys"
-
-
-class KeysRefused(Exception):
-    """The file or the database is not what is asked for; the message says why. Nothing was changed."""
-
-
-class Head(Struct, frozen=True, kw_only=True):
-    """A file's first line: which log its keys are of (the id of its first event), in which epoch, and how far it had
-    come."""
-
-    format: str
-    log: UUID | None
-    epoch: UUID
-    position: int
-    taken_at: str
-
-
-class Tail(Struct, frozen=True, kw_only=True):
-    """Its last line: how many keys stand above it, and a MAC over every byte that does."""
-
-    keys: int
-    mac: str
-
-
-class Line(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One subject's key, wrapped by the key-encryption key; None: destroyed, which is for ever."""
-
-    subject: UUID
-    made_at: str
-    wrapped: str | None = None
-    destroyed_at: str | None = None
 
 
 class Kept(Struct, frozen=True, kw_only=True):
@@ -83,16 +47,13 @@ async def backup(url: str, wrapping: Wrapping, path: Path) -> Kept:
         await connection.set_isolation_level(IsolationLevel.REPEATABLE_READ)
         async with connection.transaction():
             head = await _head(connection)
-            if _there(path):
-                await _no_newer(connection, wrapping, path, head)
-            mac, keys, destroyed = wrapping.mac(_PURPOSE), 0, 0
-            with _written(path) as file:
-                _write(file, mac, head)
+            file, keys, destroyed = KeyFile(path, wrapping), 0, 0
+            if file.exists:
+                await _no_newer(connection, file, head)
+            with file.written(head) as write:
                 async for line in _lines(connection):
                     keys, destroyed = keys + 1, destroyed + (line.wrapped is None)
-                    _write(file, mac, line)
-                tail = Tail(keys=keys, mac=mac.finalize().hex())
-                file.write(msgspec.json.encode(tail) + b"\n")
+                    write(line)
             return Kept(position=head.position, keys=keys, destroyed=destroyed)
 
 
@@ -104,13 +65,14 @@ async def restore(owner_url: str, wrapping: Wrapping, path: Path) -> Restored:
     Raises KeysRefused, also while anybody builds read models, which would be served, and while the log was set back and
     no new epoch has begun.
     """
-    head = checked(wrapping, path)
+    file = KeyFile(path, wrapping)
+    theirs = file.head()
     async with await connect(owner_url, options=OPTIONS, name="chancery subject keys") as connection:
         async with connection.transaction():
             await connection.execute("select pg_advisory_xact_lock(%s)", (APPEND,))
             ours = await _head(connection)
-            _same_log(path, head, ours)
-            if head.epoch == ours.epoch and head.position > ours.position:
+            _same_log(path, theirs, ours)
+            if theirs.epoch == ours.epoch and theirs.position > ours.position:
                 raise KeysRefused(
                     "The log was set back. First say so, for others to know: `chancery epoch begin`."
                 )
@@ -120,7 +82,7 @@ async def restore(owner_url: str, wrapping: Wrapping, path: Path) -> Restored:
                 )
             await connection.execute(_BROUGHT)
             async with connection.cursor() as cursor, cursor.copy(_COPY) as copy:
-                for line in _read(path):
+                for line in file.lines():
                     wrapped = None if line.wrapped is None else b64decode(line.wrapped)
                     await copy.write_row((line.subject, wrapped, line.made_at, line.destroyed_at))
             destroyed = (await connection.execute(_DESTROY)).rowcount
@@ -137,53 +99,14 @@ async def unrecorded(connection: AsyncConnection[Any]) -> list[tuple[UUID, str]]
     return [(subject, noun) for subject, noun in await rows.fetchall()]
 
 
-def checked(wrapping: Wrapping, path: Path) -> Head:
-    """The first line, after every byte was looked at. Raises KeysRefused."""
-    mac, keys, last = wrapping.mac(_PURPOSE), 0, b""
-    try:
-        with path.open("rb") as file:
-            first = file.readline()
-            head = msgspec.json.decode(first, type=Head)
-            if head.format != FORMAT:
-                raise KeysRefused(f"{path} is a backup of another kind: {head.format}")
-            mac.update(first)
-            for raw in file:
-                if last:
-                    mac.update(last)
-                    keys += 1
-                last = raw
-        tail = msgspec.json.decode(last, type=Tail)
-    except (OSError, msgspec.MsgspecError) as error:
-        raise KeysRefused(f"{path} is no whole backup of subject keys: {error}") from None
-    if tail.keys != keys or not secrets.compare_digest(mac.finalize().hex(), tail.mac):
-        raise KeysRefused(f"{path} was changed, or was made under another key-encryption key.")
-    return head
-
-
-def _there(path: Path) -> bool:
-    return path.exists()
-
-
-def _read(path: Path) -> Iterator[Line]:
-    """Of a file that was checked."""
-    decode = msgspec.json.Decoder(Line).decode
-    with path.open("rb") as file:
-        file.readline()
-        last = b""
-        for raw in file:
-            if last:
-                yield decode(last)
-            last = raw
-
-
-async def _no_newer(connection: AsyncConnection[Any], wrapping: Wrapping, path: Path, ours: Head) -> None:
-    _same_log(path, checked(wrapping, path), ours)
-    lines = _read(path)
+async def _no_newer(connection: AsyncConnection[Any], file: KeyFile, ours: Head) -> None:
+    _same_log(file.path, file.head(), ours)
+    lines = file.lines()
     while page := list(islice(lines, AT_ONCE)):
         asked = [line.subject for line in page], [line.wrapped is None for line in page]
         if (await connection.execute(_UNKNOWN_HERE, asked)).rowcount:
             raise KeysRefused(
-                f"{path} knows more than this database, which was set back: restore from it first."
+                f"{file.path} knows more than this database, which was set back: restore from it first."
             )
 
 
@@ -195,7 +118,7 @@ def _same_log(path: Path, theirs: Head, ours: Head) -> None:
 async def _head(connection: AsyncConnection[Any]) -> Head:
     row = await (await connection.execute(_HEAD)).fetchone()
     assert row is not None
-    return Head(format=FORMAT, log=row[0], epoch=row[1], position=row[2], taken_at=row[3])
+    return Head(log=row[0], epoch=row[1], position=row[2], taken_at=row[3])
 
 
 async def _lines(connection: AsyncConnection[Any]) -> AsyncIterator[Line]:
@@ -217,32 +140,6 @@ async def _drop_read_models(connection: AsyncConnection[Any]) -> tuple[str, ...]
         for table in models[name].tables:
             await connection.execute(f'drop table if exists "{place}"."{table}"'.encode())
     return tuple(models)
-
-
-@contextmanager
-def _written(path: Path) -> Iterator[IO[bytes]]:
-    """For its owner's eyes; whole on the disk before it has its name."""
-    fresh = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    try:
-        with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        fresh.replace(path)
-    except BaseException:
-        fresh.unlink(missing_ok=True)
-        raise
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
-
-
-def _write(file: IO[bytes], mac: Any, line: Struct) -> None:
-    raw = msgspec.json.encode(line) + b"\n"
-    mac.update(raw)
-    file.write(raw)
 
 
 _HEAD = b"""select (select event_id from stored_events where notification_id = 1), current_epoch(),

@@ -25,7 +25,7 @@ from infrastructure.event_store import new_id
 from infrastructure.guard_check import verify
 from infrastructure.personal_data import Vault, Wrapping, wrapping_of
 from infrastructure.postgres import PROJECTOR, connect
-from infrastructure.subject_keys import KeysRefused
+from infrastructure.subject_key_file import KeysRefused
 from projections.projection import Fold, discover
 from tests import office as offices
 from tests import people, servers
