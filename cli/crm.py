@@ -1,10 +1,13 @@
-"""The demo's CRM day: a client, a contract, its occasion and its money, each done by whoever's department may."""
+"""The demo's CRM day: a client, a contract, its occasion, money and certificate, each by whoever's department may."""
 
 import secrets
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from cli.people import Person
-from cli.story import Story
+from cli.story import API, Story
 
 CONTRACT = "/contracts/2026-gala"
 
@@ -21,6 +24,7 @@ def crm_day(story: Story, organisation: str) -> None:
     _sell(story, organisation, commercial, gestion)
     _hold(story, commercial, gestion, support)
     _get_paid(story, gestion, organisation)
+    _certify(story, commercial)
 
 
 def _sell(story: Story, organisation: str, alice: Person, gilles: Person) -> None:
@@ -94,13 +98,27 @@ def _get_paid(story: Story, gilles: Person, organisation: str) -> None:
         figures == ("13000.00", "1000.00", "12000.00", "6000.00", "5000.00"),
         "of {} agreed {} paid, {} remain; of {} invoiced {} are owed".format(*figures),
     )
-    pdf = story.soon(lambda: _pdf(story, bill["number"]), f"{bill['number']} is set")
+    pdf = story.soon(lambda: _pdf(story, f"/invoices/{bill['number']}/pdf"), f"{bill['number']} is set")
     story.shows(f"{bill['number']} as PDF/A-3b: {len(pdf):,} bytes, the same for whoever asks")
     story.shows(story.tool("ledger", "verify")[-1])
 
 
-def _pdf(story: Story, number: str) -> bytes | None:
-    answer = story.client.get(f"/api/v1/invoices/{number}/pdf")
+def _certify(story: Story, alice: Person) -> None:
+    story.step("The signature has a certificate, which anybody verifies with the key of the log")
+    page = story.soon(lambda: _pdf(story, f"{CONTRACT}/certificate", alice.headers), "the certificate is set")
+    key = story.call("GET", "/audit/keys", 200).json()["data"][0]["vkey"]
+    with tempfile.TemporaryDirectory() as folder:
+        file, forged = Path(folder) / "certificate.pdf", Path(folder) / "forged.pdf"
+        file.write_bytes(page)
+        for line in story.tool("audit", "certificate", str(file), "--key", key):
+            story.shows(line)
+        forged.write_bytes(page.replace(b"%PDF-1.7", b"%PDF-1.6", 1))
+        found = story.tool("audit", "certificate", str(forged), "--key", key, expected=2)
+        story.shows(f"with one byte of it changed: exit 2, {found[-1]}")
+
+
+def _pdf(story: Story, path: str, headers: Mapping[str, str] | None = None) -> bytes | None:
+    answer = story.client.get(f"{API}{path}", headers=headers)
     return answer.content if answer.status_code == 200 else None
 
 
