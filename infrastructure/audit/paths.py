@@ -1,9 +1,9 @@
 """Inclusion proofs of many entries of one tree, out of tiles that are asked for once."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from infrastructure.audit.export import Source
-from projections.merkle import HASH, Node, Span, consistency_spans, inclusion_spans, node_hash, span_hash
+from projections.merkle import HASH, Node, consistency_spans, inclusion_spans, node_hash, span_hash
 from projections.tiles import WIDTH, TileAt, tile_of, wanted
 
 Path = tuple[bytes, ...]
@@ -22,18 +22,17 @@ class Paths:
 
     async def inclusion(self, indexes: Sequence[int]) -> Mapping[int, Path]:
         """Of entries under one level 0 tile. Raises NothingToExport when a tile is missing."""
-        spans = {index: inclusion_spans(index, self._size) for index in indexes}
-        await self._fetch(wanted(span for path in spans.values() for span in path))
+        paths = {index: inclusion_spans(index, self._size) for index in indexes}
+        spans = {span for path in paths.values() for span in path}
+        await self._fetch(wanted(spans))
         self._low.clear()
-        return {index: self._hashes(path) for index, path in spans.items()}
+        hashes = {span: span_hash(span, self._hash) for span in spans}
+        return {index: tuple(hashes[span] for span in path) for index, path in paths.items()}
 
     async def consistency(self, old: int) -> Path:
         """That the tree begins with the one of `old` leaves. Raises NothingToExport."""
         spans = consistency_spans(old, self._size)
         await self._fetch(wanted(spans))
-        return self._hashes(spans)
-
-    def _hashes(self, spans: Iterable[Span]) -> Path:
         return tuple(span_hash(span, self._hash) for span in spans)
 
     def _hash(self, node: Node) -> bytes:
