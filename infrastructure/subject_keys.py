@@ -70,16 +70,7 @@ async def restore(owner_url: str, wrapping: Wrapping, path: Path) -> Restored:
     async with await connect(owner_url, options=OPTIONS, name="chancery subject keys") as connection:
         async with connection.transaction():
             await connection.execute("select pg_advisory_xact_lock(%s)", (APPEND,))
-            ours = await _head(connection)
-            _same_log(path, theirs, ours)
-            if theirs.epoch == ours.epoch and theirs.position > ours.position:
-                raise KeysRefused(
-                    "The log was set back. First say so, for others to know: `chancery epoch begin`."
-                )
-            if at_work := await holders(connection, PROJECTOR, list(discover())):
-                raise KeysRefused(
-                    f"`chancery work` is at work ({min(at_work)}…). Stop it, and what serves, first."
-                )
+            await _fit(connection, path, theirs)
             await connection.execute(_BROUGHT)
             async with connection.cursor() as cursor, cursor.copy(_COPY) as copy:
                 for line in file.lines():
@@ -91,6 +82,16 @@ async def restore(owner_url: str, wrapping: Wrapping, path: Path) -> Restored:
             for statement in (_THEIR_IMPORTS, _THEIR_TEXTS):
                 await connection.execute(statement)
         return Restored(added=added, destroyed=destroyed, to_build=dropped)
+
+
+async def _fit(connection: AsyncConnection[Any], path: Path, theirs: Head) -> None:
+    """That the file is this log's, that others know where it was set back to, and that nobody is at work."""
+    ours = await _head(connection)
+    _same_log(path, theirs, ours)
+    if theirs.epoch == ours.epoch and theirs.position > ours.position:
+        raise KeysRefused("The log was set back. First say so, for others to know: `chancery epoch begin`.")
+    if at_work := await holders(connection, PROJECTOR, list(discover())):
+        raise KeysRefused(f"`chancery work` is at work ({min(at_work)}…). Stop it, and what serves, first.")
 
 
 async def unrecorded(connection: AsyncConnection[Any]) -> list[tuple[UUID, str]]:

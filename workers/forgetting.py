@@ -1,5 +1,4 @@
-"""What goes after a person was forgotten: contents of his files, files he imported, exports that have him, older read
-models."""
+"""What goes after a person was forgotten: his files, what he imported, exports that have him, older read models."""
 
 from typing import Any, LiteralString
 from uuid import UUID
