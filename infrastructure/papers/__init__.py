@@ -1,1 +1,1 @@
-"""Money on paper: invoices set and kept, books checked."""
+"""What the office gives out on paper, set and kept: invoices, certificates of signature; and its books, checked."""

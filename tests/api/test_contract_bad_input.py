@@ -138,33 +138,3 @@ async def test_an_archived_contract_is_not_touched_in_any_way(office):
     assert again.status_code == 200
     said = {name: code(answer) for name, answer in answers.items() if name != "credit"}
     assert said == dict.fromkeys(said, (409, "contract.archived"))
-
-
-@pytest.mark.parametrize(
-    ("amount", "said"),
-    [
-        (euros("-0.01"), (422, "contract.amount_negative")),
-        (euros("1.001"), (422, "money.invalid")),
-        ({"amount": "1.5", "currency": "JPY"}, (422, "money.invalid")),
-        ({"amount": "1.00", "currency": "ZZZ"}, (422, "money.invalid")),
-        (1.1, (400, "body.invalid")),
-        ({"amount": 1.1, "currency": "EUR"}, (400, "body.invalid")),
-        (euros("1000000000000.00"), (400, "body.invalid")),
-        (euros("1e3"), (400, "body.invalid")),
-        (euros("NaN"), (400, "body.invalid")),
-    ],
-)
-async def test_no_contract_is_for_an_amount_that_cannot_be(office, amount, said):
-    organisation, contract, agreed = await office.organisation(), await drafted(office), await signed(office)
-    body = {"kind": "sale", "organisation_id": organisation.rpartition("/")[2], "amount": amount}
-    async with office.nothing_stored():
-        for answer in (
-            await office.admin.post("/contracts", json=body),
-            await office.admin.patch(contract, json={"amount": amount}),
-            await office.admin.post(f"{agreed}/amend", json={"amount": amount, "reason": "r"}, headers=key()),
-        ):
-            assert code(answer) == said, answer.text
-            assert answer.json()["errors"][0]["pointer"].startswith("/amount")
-        for name in ("remaining", "paid", "remain_amount_to_pay"):
-            more = await office.admin.patch(contract, json={name: euros("2000.00")})
-            assert more.status_code == 400, name

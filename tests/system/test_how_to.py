@@ -232,6 +232,28 @@ def test_letters_are_kept(paste, admin):
     assert history["data"][1]["changes"][0]["to"] == "17/3-205"
 
 
+def test_records_are_searched(paste, admin):
+    (search,) = blocks("search.md")
+    place = made(admin, "/organisations", full_name="Насосный завод")["id"]
+    told = {"sender_number": "9", "sender_date": "2026-02-27", "received_on": "2026-03-01"}
+    letter = made(
+        admin,
+        "/letters/incoming",
+        organisation_ids=[place],
+        subject="О поставке насоса для котельной",
+        **told,
+    )
+    admin.get(
+        "/search", params={"q": "a"}, headers={"X-Min-Position": str(letter["position"])}
+    ).raise_for_status()
+    search = search.replace("IN-2026-00042", letter["number"])
+    by_words, by_number = paste(search, TOKEN=token_of(admin))
+    assert [each["id"] for each in by_words["data"]] == [letter["id"]]
+    marked = [piece["text"] for piece in by_words["data"][0]["highlights"][0]["pieces"] if piece["hit"]]
+    assert marked == ["поставке", "насоса"]
+    assert by_number["data"][0]["id"] == letter["id"]
+
+
 def test_events_are_followed(paste, admin, tmp_path):
     pages, stream = blocks("follow-events.md")
     last = made(admin, "/organisations", full_name="A fact")["position"]
@@ -267,6 +289,38 @@ def test_the_office_gets_paid(paste, admin, chancery, tmp_path):
     assert [each["kind"] for each in statement["data"]] == ["invoice", "payment", "reversal", "credit_note"]
     assert invoice["id"] in [each["id"] for each in open_ones["data"]]
     paste(check, CHANCERY_DATA_DIR=str(chancery.data_dir))
+
+
+def test_a_contract_is_signed_proved_and_its_occasion_held(paste, admin, chancery, tmp_path):
+    sign, prove_password, fetch, check, hold, lists, calendar, withdraw = blocks("sign.md")
+    department = admin.get("/departments/support").json()["id"]
+    who = made(
+        admin, "/users", email="sacha@example.org", department_id=department, first_name="S", last_name="L"
+    )
+    place = made(admin, "/organisations", full_name="Beta")["id"]
+    amount = {"amount": "12500.00", "currency": "EUR"}
+    drafted = made(admin, "/contracts", kind="sale", organisation_id=place, amount=amount)
+    contract = drafted["id"]
+    shutil.copy(PAGES.parent / "verify" / "verify_certificate.py", tmp_path)
+    preface = f"cd {tmp_path}\n" + sign.partition("VERSION=")[0]
+    known = {"CONTRACT": contract, "WHO": who["id"], "PASSWORD": whole.PASSWORD}
+    with chancery.signed_in() as client:
+        known["TOKEN"] = token_of(client)
+        position = {"X-Min-Position": str(drafted["position"])}
+        assert client.get(f"/contracts/{contract}", headers=position).status_code == 200
+        (signed,) = paste(sign, **known)
+        paste(preface, prove_password, '[ "$TOKEN" ] && [ "$TOKEN" != None ]\n', **known)
+        paste(preface, fetch, check, **known)
+        assert (tmp_path / "certificate.pdf").read_bytes().startswith(b"%PDF")
+        (assigned,) = paste(preface, hold, **known)
+        behind = {"X-Min-Position": str(assigned["position"])}
+        assert client.get(f"/occasions/{assigned['id']}", headers=behind).json()["assigned_to"] == who["id"]
+        _, his = paste(preface, lists, **known)
+        assert [each["id"] for each in his["data"]] == [assigned["id"]]
+        paste(preface, calendar, **known)
+        assert f"UID:{assigned['id']}" in (tmp_path / "occasions.ics").read_text()
+        (withdrawn,) = paste(preface, withdraw, **known, OCCASION=assigned["id"])
+    assert (signed["id"], withdrawn["id"]) == (contract, assigned["id"])
 
 
 def test_somebody_is_forgotten(paste, admin, chancery, tmp_path):
