@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from bench import (
     answers,
+    audit,
     clients,
     contracts,
     dashboards,
@@ -13,8 +14,10 @@ from bench import (
     imports,
     letters,
     lists,
+    mail,
     nouns,
     projector,
+    search,
     signin,
     store,
     tokens,
@@ -29,14 +32,17 @@ PARTS: dict[str, Callable[[Machine], list[Figure]]] = {
     "http": http.run,
     "nouns": nouns.run,
     "letters": letters.run,
+    "mail": mail.run,
     "clients": clients.run,
     "signin": signin.run,
     "tokens": tokens.run,
     "answers": answers.run,
     "lists": lists.run,
+    "search": search.run,
     "contracts": contracts.run,
     "dashboards": dashboards.run,
     "imports": imports.run,
+    "audit": audit.run,
 }
 
 
