@@ -16,6 +16,7 @@ from rich.progress import Progress
 from cli.auditing import kept_note, run, source_of, url_option
 from cli.options import pass_settings
 from infrastructure.audit.export_file import Written, write_export
+from infrastructure.audit.readable import CLOUD_EVENTS, CSV, write_readable
 from infrastructure.audit.selected import Asked, Bound
 from infrastructure.audit.selection import Selection
 from infrastructure.settings import Settings
@@ -41,6 +42,14 @@ BOUND = "a position, a day in UTC, or an instant"
     metavar="KEPT",
     help="A checkpoint kept earlier: a selection then also proves that the log begins with what that one covered.",
 )
+@click.option(
+    "--as",
+    "form",
+    type=click.Choice(["ndjson", CSV, CLOUD_EVENTS]),
+    default="ndjson",
+    show_default=True,
+    help="csv and cloudevents are for other programs: they carry no proofs.",
+)
 @pass_settings
 def export(
     settings: Settings,
@@ -55,6 +64,7 @@ def export(
     request: tuple[str, ...],
     allowed_by: tuple[str, ...],
     continues: BinaryIO | None,
+    form: str,
 ) -> None:
     """Write the log, up to its newest signed checkpoint, to FILE as NDJSON; or a range of it, or what fits.
 
@@ -69,20 +79,24 @@ def export(
         last=_bound("--to", last, time.max),
         kept=None if kept is None else str(kept),
     )
-    written = run(_export(settings, asked, file, url))
+    written = run(_export(settings, asked, file, url, form))
     if written.resumed:
         click.echo(f"went on after {written.resumed} entries", err=True)
     click.echo(f"{written.entries} entries in {file}")
 
 
-async def _export(settings: Settings, asked: Asked, file: Path, url: str | None) -> Written:
+async def _export(settings: Settings, asked: Asked, file: Path, url: str | None, form: str) -> Written:
     console = Console(stderr=True)
     async with source_of(settings, url) as source:
         with Progress(console=console, transient=True, disable=not sys.stderr.isatty()) as progress:
             task = progress.add_task("entries", total=None)
-            return await write_export(
-                source, asked, file, lambda at, end: progress.update(task, completed=at, total=end)
-            )
+
+            def told(at: int, end: int) -> None:
+                progress.update(task, completed=at, total=end)
+
+            if form == "ndjson":
+                return await write_export(source, asked, file, told)
+            return Written(await write_readable(source, asked, file, form, told), 0)
 
 
 def _bound(option: str, text: str | None, of_day: time) -> Bound:

@@ -18,6 +18,7 @@ from infrastructure.audit.form import LONGEST_LINE
 from infrastructure.audit.report import Report, Verdict
 from infrastructure.audit.selected import Backwards
 from infrastructure.audit.signed_note import Note, Verifier, parse_note, parse_vkey
+from infrastructure.event_codec import UnknownTopic
 from infrastructure.postgres import TIMEOUTS, connect
 from infrastructure.settings import Settings
 from projections.leaf import NotABundle
@@ -54,6 +55,8 @@ def run(work: Coroutine[Any, Any, T]) -> T:
         fail(f"the checkpoint cannot be read: {reason}", Verdict.TAMPERED)
     except (NotABundle, msgspec.MsgspecError) as reason:
         fail(f"an entry cannot be read: {reason}", Verdict.TAMPERED)
+    except UnknownTopic as reason:
+        fail(f"this version does not know an event: {reason}", Verdict.INCOMPLETE)
     except (httpx.HTTPError, psycopg.Error) as reason:
         fail(str(reason).strip(), Verdict.INCOMPLETE)
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import csv
 import hashlib
 import importlib.util
 import io
@@ -22,6 +23,7 @@ from domain.user.events import UserUnblocked
 from infrastructure.audit.export import NothingToExport
 from infrastructure.audit.export_file import Busy, write_export
 from infrastructure.audit.proof import check, prove
+from infrastructure.audit.readable import write_readable
 from infrastructure.audit.report import Report, Verdict
 from infrastructure.audit.selected import Asked, Backwards
 from infrastructure.audit.selection import Selection
@@ -350,3 +352,44 @@ def test_two_do_not_write_to_one_file(tmp_path):
         return await write_export(small, WHOLE, file, lambda at, end: None)
 
     assert asyncio.run(both()).entries == 100
+
+
+# --- for other programs ------------------------------------------------------------------------------------------
+
+
+def readable(folder: Path, form: str, asked: Asked = WHOLE, log: LogInMemory = LOG) -> bytes:
+    file = folder / form
+    asyncio.run(write_readable(log, asked, file, form, lambda at, end: None))
+    assert {each.name for each in folder.iterdir()} == {form}
+    return file.read_bytes()
+
+
+def test_entries_are_a_table_for_spreadsheets(tmp_path):
+    harmful = LogInMemory(SIGNER, happened([OrganisationArchived(reason='=1+1","x')], PEOPLE, RECORDS))
+    (row,) = csv.DictReader(io.StringIO(readable(tmp_path, "csv", log=harmful).decode("utf-8-sig")))
+    assert (row["position"], row["topic"], row["actor.id"]) == (
+        "1",
+        "organisation.archived.v1",
+        str(PEOPLE[0]),
+    )
+    assert msgspec.json.decode(row["data"]) == {"reason": '=1+1","x'}
+    assert (row["request_id"], row["allowed_by"], row["address"]) == ("r0", "role:0", "")
+    rows = list(csv.DictReader(io.StringIO(readable(tmp_path, "csv").decode("utf-8-sig"))))
+    assert [int(each["position"]) for each in rows] == list(range(1, SIZE + 1))
+    contracts = readable(tmp_path, "csv", asked_for(1, 100, topic=("contract",)))
+    assert contracts.count(b"contract.archived.v1") == contracts.count(b"\r\n") - 1 == 33
+
+
+def test_entries_are_cloud_events(tmp_path):
+    events = [msgspec.json.decode(line) for line in readable(tmp_path, "cloudevents").splitlines()]
+    assert [each["sequence"] for each in events] == [str(position) for position in range(1, SIZE + 1)]
+    first = events[0]
+    assert (first["specversion"], first["type"], first["id"]) == (
+        "1.0",
+        "organisation.archived.v1",
+        str(UUID(int=1)),
+    )
+    assert first["source"] == f"//{ORIGIN}/streams/{RECORDS[0]}"
+    assert (first["time"], first["subject"]) == ("2026-03-01T00:00:00Z", str(RECORDS[0]))
+    assert (first["data"], first["allowedby"]) == ({"reason": "gone"}, "role:0")
+    assert all(name.isalnum() and name.islower() for each in events for name in each)
