@@ -1,6 +1,6 @@
 """People at the identity provider: made or brought up to date there, at once or as soon as it is back."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, ClassVar, Protocol
 from uuid import UUID
 
@@ -90,6 +90,10 @@ class Wishes(Protocol):
     async def keep(self, person: str, wish: Wish) -> Waiting: ...
     async def waiting(self, key: str) -> Waiting | None: ...
     async def told(self, key: str, edition: int) -> None: ...
+    async def all(self) -> Mapping[str, Waiting]:
+        """By what each person is called where anybody may read it."""
+        ...
+
     def key(self, person: str) -> str:
         """What a person is called where anybody may read it."""
         ...
@@ -127,6 +131,13 @@ class ProviderUsers:
         waiting = await self._wishes.waiting(key)
         if waiting is not None:
             await self._tell(waiting, key)
+
+    async def forget(self, user_id: UUID) -> None:
+        """He was erased: what the provider was not told of him yet it need not know."""
+        for key, waiting in (await self._wishes.all()).items():
+            wish = waiting.wish
+            if wish.sub is not None and self._people.id(wish.sub, wish.issuer) == user_id:
+                await self._wishes.told(key, waiting.edition)
 
     async def _tell(self, waiting: Waiting, key: str) -> Ensured:
         try:

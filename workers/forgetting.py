@@ -31,11 +31,14 @@ async def forget_user(system: System, user_id: UUID, position: int) -> None:
     await _followed(system, USERS.name, position)
     for (file_id,) in await _rows(system, "select id from read.file where owner_id = %s", (user_id,)):
         await system.file_upkeep.forget(file_id)
+    await system.outside.provider.forget(user_id)
     await system.reached(AuditLog.name, position)
     started = "select stream_id from read.audit_entry where actor_id = %s and topic = %s"
     for (import_id,) in await _rows(system, started, (user_id, ImportStarted.TOPIC)):
         await imports.forget(system, import_id)
-    for (contract_id,) in await _rows(system, "select id from read.contract where signed_by = %s", (user_id,)):
+    for (contract_id,) in await _rows(
+        system, "select id from read.contract where signed_by = %s", (user_id,)
+    ):
         await system.certificate_papers.make(contract_id)
     await _exports(system, "users", user_id, position)
     await _older_models(system, position)

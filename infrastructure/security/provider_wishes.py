@@ -1,5 +1,6 @@
 """What the identity provider is still to be told: one sealed row per person, until it has been told."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -57,6 +58,16 @@ class ProviderWishes:
             await connection.execute(
                 "delete from provider_wishes where person = %s and edition = %s", (key, edition)
             )
+
+    async def all(self) -> Mapping[str, Waiting]:
+        """There are few: those of an outage."""
+        async with self._pool.connection() as connection:
+            found = await connection.execute("select person, sealed, edition, made_at from provider_wishes")
+            rows = await found.fetchall()
+        return {
+            key: Waiting(wish=self._open(key, sealed), edition=edition, since=since.isoformat())
+            for key, sealed, edition, since in rows
+        }
 
     def _seal(self, key: str, wish: Wish) -> bytes:
         return self._wrapping.wrap(msgspec.json.encode(wish), _purpose(key))

@@ -15,6 +15,7 @@ from tests.api.test_grant import given
 from tests.conftest import CLUSTER
 from tests.issuer import ADMIN_TOKEN, of, provider
 from workers import jobs
+from workers.forgetting import forget_user
 
 pytestmark = pytest.mark.anyio
 
@@ -331,6 +332,26 @@ async def test_what_is_wished_during_an_outage_is_carried_out_once_and_as_wished
     office.system.outside.admin.breaker = Breaker()
     await work_off(office)
     assert [user["name"] for user in idp.users.values()] == ["C"]
+    assert left(office) == (0, 0)
+
+
+async def test_what_the_provider_was_not_told_yet_of_somebody_who_was_forgotten_it_is_never_told(office, idp):
+    async def gone(*_):
+        return None
+
+    sub, idp.behaves = uuid4().hex, gone
+    user = (await upsert(office, sub=sub, email=f"{sub}@example.org", display_name="Ann Lee")).json()
+    other = {"username": "carol", "display_name": "Carol"}
+    for wish in ({"sub": sub}, other):
+        assert code(await ensure(office, **wish)) == (503, "identity_provider_unavailable")
+    assert left(office) == (2, 2)
+    erased = await office.admin.post(f"/users/{user['id']}/erase", json={"reason": "asked for it"})
+    await office.admin.get("/users")  # read models follow
+    await forget_user(office.system, UUID(user["id"]), erased.json()["position"])
+    idp.behaves = None
+    office.system.outside.admin.breaker = Breaker()
+    await work_off(office)
+    assert [each["name"] for each in idp.users.values()] == ["Carol"]
     assert left(office) == (0, 0)
 
 
