@@ -4,7 +4,7 @@ PYTHON = .venv/bin/python
 COMPILE = $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header
 
 .DEFAULT_GOAL = help
-.PHONY: help demo test up check format lint types imports duplicates fuzz bench lock clean
+.PHONY: help demo test up check format lint types imports duplicates fuzz rig bite bench lock clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -39,6 +39,12 @@ duplicates: .venv/dev
 
 fuzz: .venv/dev  ## every operation, right and wrong requests, for MINUTES=3 (SEED=... repeats a run)
 	@$(PYTHON) -m tests.fuzzing --minutes $(or $(MINUTES),3) $(if $(SEED),--seed $(SEED))
+
+rig: .venv/dev  ## a whole Chancery under faults for SECONDS=60, judged afterwards (SEED=... repeats a run)
+	@$(PYTHON) -m tests.rig --seconds $(or $(SECONDS),60) $(if $(SEED),--seed $(SEED))
+
+bite: .venv/dev  ## whether the rig, the simulator and the tests notice each deliberate fault of our own code
+	@$(PYTHON) -m tests.rig.bite
 
 bench: .venv/dev  ## the figures, one table, one run
 	@$(PYTHON) -m bench

@@ -1,0 +1,12 @@
+"""Every process of a run imports this first: its clock may be told to be off, and one fault of ours be switched on."""
+
+import os
+
+if "RIG_CLOCK" in os.environ:
+    from tests.rig import clocks
+
+    clocks.install(os.environ["RIG_CLOCK"])
+if os.environ.get("RIG_MUTANT"):
+    from tests.rig import mutants
+
+    mutants.install(os.environ["RIG_MUTANT"])
