@@ -6,6 +6,8 @@ from contextlib import ExitStack, contextmanager
 
 import httpx
 import pytest
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import connect
 
 from infrastructure.embedded.children import wait_until
 from tests import servers, whole
@@ -157,5 +159,25 @@ def test_the_end_of_the_server_waits_for_no_stream():
             admin = readers.enter_context(running.signed_in())
             stream = readers.enter_context(reading(admin, after=0))
             assert stream.next()[0] == 1
+            opened = readers.enter_context(socket(running, admin))
             began = time.monotonic()
         assert time.monotonic() - began < ENDED
+        with pytest.raises(ConnectionClosed) as ended:
+            opened.recv(timeout=SOON)
+        told = ended.value.rcvd  # None: its worker had ended before the close was on its way
+        assert told is None or (told.code, told.reason) == (1001, "server.stopping")
+
+
+@contextmanager
+def socket(running, admin):
+    """Of a dialog with somebody; what is said in it is answered already."""
+    body = {"email": "somebody@example.org", "first_name": "Ada", "last_name": "Byron"}
+    user_id = admin.post("/users", json=body).raise_for_status().json()["id"]
+    dialog = admin.post("/dialogs", json={"user_id": user_id}).raise_for_status().json()["id"]
+    url = f"{running.url.replace('http', 'ws', 1)}/api/v1/dialogs/{dialog}/ws"
+    headers = {"Authorization": admin.headers["Authorization"]}
+    with connect(url, additional_headers=headers, proxy=None) as opened:
+        opened.send("?")
+        while json.loads(opened.recv(timeout=30))["event"] != "problem":
+            pass
+        yield opened
