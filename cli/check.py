@@ -79,7 +79,8 @@ async def _compared(system: System, model: ModelDigest) -> tuple[str, bool]:
     if projection is None or projection.version != model.model_version:
         return f"was built by version {model.model_version}, which this program has no more", True
     rows = await replayed(system.url, system.log, projection, model.position)
-    same = [(r.table, r.count, r.sha256) for r in rows] == [(t.table, t.rows, t.sha256) for t in model.tables]
+    said = [(t.table, t.rows, t.sha256, t.views) for t in model.tables]
+    same = [(r.table, r.count, r.sha256, r.views) for r in rows] == said
     return ("as the check saw it" if same else "DIFFERENT"), same
 
 

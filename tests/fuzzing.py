@@ -1,6 +1,6 @@
 """Every operation of a running API, asked right and wrong by callers of every kind: each answer is as documented.
 
-`make fuzz` goes on until its time is over, `tests/system/test_fuzz.py` does one short round; each on a Chancery of its
+`make fuzz` reads odd files of a log first (tests/parsers.py), then goes on until its time is over; `tests/system/test_fuzz.py` does one short round; each on a Chancery of its
 own, to which alone its traffic goes. How to read what is found: docs/how-to/fuzz.md.
 """
 
@@ -32,7 +32,7 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from tests import whole
+from tests import parsers, whole
 from tests.fuzz_cases import MODES, Operation, examples, generated, written
 from tests.fuzzers import SECRET, Caller, Records, Root
 
@@ -51,6 +51,8 @@ BEYOND_SCHEMAS = {"empty", "wrong_type", "required"}
 """A text of blanks alone is empty once trimmed; 12.0 is an integer to JSON Schema, but no whole number to us; what a
 question of a batch leaves out may stand above them all, or be missing.
 """
+OF_PARSERS = 0.2
+"""The part of its time in which `make fuzz` lets the files of a log be read."""
 PATIENCE = 30
 """Seconds one answer may take."""
 
@@ -206,13 +208,15 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=secrets.randbelow(1_000_000), help="of a run to repeat")
     asked = parser.parse_args()
     print(f"Fuzzing for {asked.minutes:g} minutes from seed {asked.seed}.")  # noqa: T201
+    read, broken = parsers.fuzz(asked.seed, OF_PARSERS * 60 * asked.minutes)
+    print(f"Notes, proofs, tiles and exports: {read:,} read.", *broken, sep="\n")  # noqa: T201
     with tempfile.TemporaryDirectory(prefix="chancery-fuzz-") as folder:
         Path(folder).chmod(0o711)  # PostgreSQL runs as somebody else when we are root
-        findings, never = fuzz(Path(folder), asked.seed, cases=5, rounds=1_000, seconds=60 * asked.minutes)
+        findings, never = fuzz(Path(folder), asked.seed, cases=5, rounds=1_000, seconds=(1 - OF_PARSERS) * 60 * asked.minutes)
     answers = ", ".join(f"{number:,} x {status}" for status, number in sorted(findings.answers.items()))
     said = [f"Answers: {answers}.", f"Only refusals seen of: {', '.join(never)}."]
     print(*said, findings or "Nothing wrong.", sep="\n")  # noqa: T201
-    sys.exit(f"{len(findings.wrong)} wrong." if findings else 0)
+    sys.exit(f"{len(findings.wrong) + len(broken)} wrong." if findings or broken else 0)
 
 
 if __name__ == "__main__":

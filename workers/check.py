@@ -1,6 +1,6 @@
-"""The check of guards, read models and tiles against the log. What it finds is an event: an auditor can prove that the
-tables shown to people equal the log.
+"""The check of guards, read models and tiles against the log.
 
+What it finds is an event: an auditor can prove that the tables shown to people equal the log.
 Nobody waits for it. The log is read in pages, which never change; guards are compared in pages, doubts in a short
 snapshot; a read model's digest is one statement for each table, in a snapshot of its own. It asks for no append lock.
 """
@@ -118,7 +118,7 @@ async def _models(connection: AsyncConnection[Any], findings: Findings) -> list[
         if await load(connection, name, LIVE) is None:
             findings.add(f"read model {name} has not begun")
             continue
-        at, rows = await snapshot(connection, projection, LIVE)
+        at, rows = await snapshot(connection, projection, LIVE, shown=True)
         standing[name] = at
         found.append(_digest(projection, at, rows))
     for name in await _skipping(connection, standing):

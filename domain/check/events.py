@@ -10,12 +10,12 @@ from domain.shared import Event
 class TableDigest(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A read model's table: how many rows, and the sha256 over the sha256 of each row's text, in the order of these.
 
-    `views`, of a table of records: the sha256 over the sha256 of each one's id (16 bytes) and view, ordered by id.
+    `views` stands instead, of records: the sha256 over the sha256 of each one's id (16 bytes) and view, ordered by id.
     """
 
     table: str
     rows: int
-    sha256: str
+    sha256: str = ""
     views: str | None = None
 
 

@@ -1,6 +1,6 @@
-"""The copy of the log in the object store, laid out as C2SP tlog-tiles serves a log: what a monitor reads, and what
-tells a restored database from the one that was signed.
+"""The copy of the log in the object store, laid out as C2SP tlog-tiles serves a log.
 
+A monitor reads it, and a restored database is told by it from the one that was signed.
 Nothing in it is ever overwritten but `checkpoint`, which comes last: what it covers is there. It lies under its epoch's
 name, so that a history that was lost stays as evidence.
 """
