@@ -66,15 +66,15 @@ class Streams(Protocol):
 
 
 class OccasionStreams:
-    """What happened to an occasion, out of its contract's stream."""
+    """What happened to an occasion, out of its contract's stream; it is asked for by its own id."""
 
     def __init__(self, streams: Streams, claims: Claims) -> None:
         self._streams, self._claims = streams, claims
 
-    async def recorded(self, occasion_id: UUID) -> Sequence[Recorded[Event]]:
-        contract_id = await self._claims.owner(OCCASION, str(occasion_id))
+    async def recorded(self, stream_id: UUID) -> Sequence[Recorded[Event]]:
+        contract_id = await self._claims.owner(OCCASION, str(stream_id))
         past = () if contract_id is None else await self._streams.recorded(contract_id)
-        return [each for each in past if getattr(each.event, "occasion_id", None) == occasion_id]
+        return [each for each in past if getattr(each.event, "occasion_id", None) == stream_id]
 
 
 def routes(
