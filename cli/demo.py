@@ -19,6 +19,7 @@ from cli.programs import ask_as_programs
 from cli.records import keep_records
 from cli.register import register
 from cli.running import NotReady, Stack, stack_of_ones_own
+from cli.searching import look_through
 from cli.sessions import block, steal
 from cli.story import Broken, Story, wide_console
 
@@ -50,6 +51,7 @@ def play(stack: Stack) -> None:
         correspond(story, ids)
         signed = sign_contract(story, ref, claire, marc, eve)
         send_message(story, claire, marc, eve)
+        look_through(story, ids, eve)
         crm_day(story, ids["LIDL"])
         ask_as_programs(story, marc, signed)
         steal(story, claire)

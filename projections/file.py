@@ -8,6 +8,7 @@ from uuid import UUID
 import msgspec
 from msgspec import Struct
 
+from domain.file.content import READABLE
 from domain.file.events import (
     FileEvent,
     FileReceived,
@@ -25,8 +26,8 @@ from projections.projection import Fold, moved
 class File(Struct, frozen=True, kw_only=True):
     """A file: `pending` until its content is there, `checking` until it was read through, `stored`.
 
-    `sha256` is that of the content, in hex; `object_id` the name of the content in the object store. `text`: what became
-    of reading it to be searched.
+    `sha256` is that of the content, in hex; `object_id` the name of the content in the object store. `text`: what
+    became of reading it to be searched.
     """
 
     id: UUID
@@ -49,6 +50,10 @@ class File(Struct, frozen=True, kw_only=True):
         return False
 
 
+def _awaits_text(view: File) -> bool:
+    return view.state == "stored" and view.text is None and view.content_type in READABLE
+
+
 COLUMNS = {
     "owner_id": Column(type=ColumnType.UUID, get=attrgetter("owner_id"), nullable=False),
     "state": Column(
@@ -58,6 +63,7 @@ COLUMNS = {
         nullable=False,
         indexed=False,
     ),
+    "awaits_text": Column(type=ColumnType.BOOLEAN, get=_awaits_text, nullable=False),
 }
 
 

@@ -16,8 +16,10 @@ from projections.search import LANGUAGES, Shelf, key_of
 from projections.search_entry import Entry
 from projections.search_text import words
 
-NEWEST = 300
+NEWEST = 200
 """Entries of each noun that are weighed: of what more have, the newest."""
+FEW = 4_000
+"""Matches of one noun up to which all of them are looked at for the newest."""
 SHORTEST_PART = 3
 """Characters by which a word is found by its beginning, or a text by any part: less is nearly everything."""
 
@@ -77,27 +79,32 @@ _KEYS = (
 )
 
 
+Shelves = Sequence[tuple[Shelf, Condition | None]]
+"""Where to look, each within its scope; None: all of it."""
+
+
 async def found(
     connection: AsyncConnection[Any],
     asked: Question,
     known: Mapping[str, Stems],
-    shelves: Sequence[tuple[Shelf, Condition | None]],
+    shelves: Shelves,
     *,
     archived: bool,
     size: int,
     token: str | None,
 ) -> Hits:
-    """One page of what is on these shelves, each within its scope. Raises ListRefused, for the token."""
+    """One page of what is on these shelves. Raises ListRefused, for the token."""
     binding = binding_of("search", asked, [(shelf.noun, repr(scope)) for shelf, scope in shelves], archived)
     beyond = () if token is None else continuations(_KEYS, read_token(token, _KEYS, binding))
-    parts = [_of_shelf(shelf, scope, asked, known, archived=archived) for shelf, scope in shelves]
+    match = Match(words=_words(asked, known), phrase=_phrase(asked), number=_number(asked))
+    among = await _candidates(connection, match, shelves, archived=archived)
+    parts = [_weighed(shelf, among[shelf.noun], match) for shelf, _ in shelves]
     whole = sql.SQL(
         "select noun, view, score, created_at, id from ({}) as hits where {} order by {} limit %s"
     )
     after = every(beyond)
     select = whole.format(sql.SQL(" union all ").join(part.sql for part in parts), after.sql, ordering(_KEYS))
     values = (*chain.from_iterable(part.parameters for part in parts), *after.parameters, size + 1)
-    # Planned by its values, as lists are: which words are rare decides on the way.
     cursor = await connection.execute(select.as_bytes(None), values, prepare=False)
     rows = [Hit(noun=row[0], view=row[1], place=row[2:]) for row in await cursor.fetchall()]
     more = len(rows) > size
@@ -106,34 +113,101 @@ async def found(
     )
 
 
-def _of_shelf(
-    shelf: Shelf, scope: Condition | None, asked: Question, known: Mapping[str, Stems], *, archived: bool
-) -> Condition:
-    """The newest that have all words or the whole phrase, and those that have the very number; each weighed once."""
-    table = sql.Identifier("read", shelf.name)
+class Match(Struct, frozen=True, kw_only=True):
+    """How an entry meets the question: by all its words, by the phrase as a part of it, by the very number."""
+
+    words: Condition
+    phrase: Condition | None
+    number: Condition
+
+    @property
+    def any(self) -> Condition:
+        return some(filter(None, (self.words, self.phrase)))
+
+
+async def _candidates(
+    connection: AsyncConnection[Any], match: Match, shelves: Shelves, *, archived: bool
+) -> dict[str, list[UUID]]:
+    """The newest entries that match, of each noun, and those that have the very number.
+
+    What few have is taken from the indexes of words and sorted; what is common is met soon on the way from the newest
+    back. Which of the two it is, is counted: the planner takes words for independent, multiplies their shares, and is
+    wrong by far both for the trigrams of one word and for words of two languages.
+    """
     kept = None if archived else Condition(sql=sql.SQL("not archived"))
-    words_of = Condition(sql=sql.SQL("vector @@ %s::tsquery"), parameters=(tsquery(asked, known),))
-    part = _phrase(asked)
-    number = Condition(sql=sql.SQL("keys @> %s::text[]"), parameters=([asked.key],))
-    newest = every(filter(None, (kept, scope, some(filter(None, (words_of, part))))))
-    exact = every(filter(None, (kept, scope, number)))
-    weight = sql.SQL(
-        "(ts_rank(vector, %s::tsquery, 1) * 1000000)::bigint + ({})::int * 1000000 + ({})::int * 8000000"
-    ).format(sql.SQL("false") if part is None else part.sql, number.sql)
+    scopes = {shelf.noun: tuple(filter(None, (kept, scope))) for shelf, scope in shelves}
+    parts = [
+        _few(shelf, every((*scopes[shelf.noun], match.any)), every((*scopes[shelf.noun], match.number)))
+        for shelf, _ in shelves
+    ]
+    select = sql.SQL(" union all ").join(part.sql for part in parts)
+    values = tuple(chain.from_iterable(part.parameters for part in parts))
+    async with connection.transaction():
+        await connection.execute(_BY_BITMAPS)
+        cursor = await connection.execute(select.as_bytes(None), values, prepare=False)
+        rows = await cursor.fetchall()
+    among = {noun: [*(newest or ()), *(exact or ())] for noun, newest, exact, _ in rows}
+    for noun in [noun for noun, _, _, many in rows if many >= FEW]:
+        back = _back(noun, every((*scopes[noun], match.any)))
+        cursor = await connection.execute(back.sql.as_bytes(None), back.parameters, prepare=False)
+        among[noun] += [row[0] for row in await cursor.fetchall()]
+    return among
+
+
+_BY_BITMAPS = (
+    b"set local enable_seqscan = off; set local enable_indexscan = off; set local enable_indexonlyscan = off"
+)
+
+
+def _few(shelf: Shelf, matching: Condition, exact: Condition) -> Condition:
+    """The newest of what matches, if those are fewer than FEW; what has the number; how many match."""
     select = sql.SQL(
-        "select {noun} as noun, view, {weight} as score, created_at, id from {table} join ("
-        " (select id from {table} where {newest} order by created_at desc nulls last, id desc limit {most})"
-        " union (select id from {table} where {exact} limit {most})) as among using (id)"
+        "(with few as materialized (select id, created_at from {table} where {matching} limit {few})"
+        " select {noun} as noun, (select array_agg(id) from (select id from few"
+        " where (select count(*) from few) < {few} order by created_at desc, id desc limit {newest}) as newest),"
+        " (select array_agg(id) from (select id from {table} where {exact} limit {newest}) as exact),"
+        " (select count(*) from few))"
     ).format(
         noun=sql.Literal(shelf.noun),
-        weight=weight,
-        table=table,
-        newest=newest.sql,
+        table=sql.Identifier("read", shelf.name),
+        matching=matching.sql,
         exact=exact.sql,
-        most=sql.Literal(NEWEST),
+        few=sql.Literal(FEW),
+        newest=sql.Literal(NEWEST),
     )
-    weighing = (*words_of.parameters, *(() if part is None else part.parameters), *number.parameters)
-    return Condition(sql=select, parameters=(*weighing, *newest.parameters, *exact.parameters))
+    return Condition(sql=select, parameters=(*matching.parameters, *exact.parameters))
+
+
+def _back(noun: str, matching: Condition) -> Condition:
+    """`is true` keeps the indexes of words out of it."""
+    select = sql.SQL(
+        "select id from {} where ({}) is true order by created_at desc nulls last, id desc limit {}"
+    ).format(sql.Identifier("read", f"search_{noun}"), matching.sql, sql.Literal(NEWEST))
+    return Condition(sql=select, parameters=matching.parameters)
+
+
+def _weighed(shelf: Shelf, ids: Collection[UUID], match: Match) -> Condition:
+    phrase = match.phrase or Condition(sql=sql.SQL("false"))
+    select = sql.SQL(
+        "select {noun} as noun, view, (ts_rank(vector, %s::tsquery, 1) * 1000000)::bigint"
+        " + ({phrase})::int * 1000000 + ({number})::int * 8000000 as score, created_at, id"
+        " from {table} where id = any(%s::uuid[])"
+    ).format(
+        noun=sql.Literal(shelf.noun),
+        phrase=phrase.sql,
+        number=match.number.sql,
+        table=sql.Identifier("read", shelf.name),
+    )
+    weighing = (*match.words.parameters, *phrase.parameters, *match.number.parameters)
+    return Condition(sql=select, parameters=(*weighing, list(ids)))
+
+
+def _words(asked: Question, known: Mapping[str, Stems]) -> Condition:
+    return Condition(sql=sql.SQL("vector @@ %s::tsquery"), parameters=(tsquery(asked, known),))
+
+
+def _number(asked: Question) -> Condition:
+    return Condition(sql=sql.SQL("keys @> %s::text[]"), parameters=([asked.key],))
 
 
 def _phrase(asked: Question) -> Condition | None:

@@ -5,8 +5,11 @@ Each may be repeated: an attempt that died may have done its work already.
 
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
+
+from psycopg.errors import UndefinedTable
 
 from application.file import FileAlreadyBound
 from application.grant import AT_A_TIME
@@ -21,6 +24,8 @@ from workers.import_egrul import EgrulImport
 from workers.import_organisations import OrganisationImport
 from workers.import_postal_index import PostalIndexImport
 
+READ_WITHIN = timedelta(hours=1)
+"""How long the reading of a file's text may take before it is asked for again."""
 Work = Callable[[System, Taken], Coroutine[Any, Any, None]]
 APPLIERS: dict[str, imports.Applier] = {
     POSTAL_INDEX: PostalIndexImport(),
@@ -47,6 +52,21 @@ async def file_recheck(system: System, taken: Taken) -> None:
 async def file_read_text(system: System, taken: Taken) -> None:
     """`about`: file_id. What it says is read, so that it is found by it."""
     await system.file_texts.read(UUID(taken.about["file_id"]))
+
+
+async def file_read_missing(system: System, _taken: Taken) -> None:
+    """What should have been read by now, and what was there before there was a search: asked for again, one by one."""
+    now, missing = clock(), list[Any]()
+    with suppress(UndefinedTable):  # the very first start: there is no file either
+        async with system.pool.connection() as connection:
+            rows = await connection.execute(
+                "select id from read.file where awaits_text and created_at < %s order by id desc limit 1000",
+                (now - READ_WITHIN,),
+            )
+            missing = await rows.fetchall()
+    for (file_id,) in missing:
+        occasion = f"file.read_text {file_id} {now:%Y-%m-%dT%H}"
+        await Operations(system.pool).ask("file.read_text", {"file_id": str(file_id)}, occasion=occasion)
 
 
 async def file_remove_orphans(system: System, _taken: Taken) -> None:

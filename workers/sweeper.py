@@ -16,7 +16,7 @@ from workers.jobs import Offer
 
 EVERY = 0.5
 """Seconds between two looks."""
-HOURLY = ("file.remove_orphans", "grant.lapse", "import.expire", "letter.tell_due")
+HOURLY = ("file.read_missing", "file.remove_orphans", "grant.lapse", "import.expire", "letter.tell_due")
 """Operations that are asked for once an hour."""
 
 log = structlog.get_logger()

@@ -115,7 +115,7 @@ def routes(
     ) -> Answer[Page[Found]]:
         """What you may view that has all these words, or this number, in itself or in its attachments; the best first.
 
-        Of each kind the newest 300 hits are weighed. Archived and withdrawn records only with `show_archived`.
+        Of each kind the newest 200 hits are weighed. Archived and withdrawn records only with `show_archived`.
         """
         asked, nouns = _asked(q), _nouns(within)
         if page_size < 1:

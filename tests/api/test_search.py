@@ -1,14 +1,16 @@
 """Search over HTTP: what is found, where in it, in which order, and by whom."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import psycopg
 import pytest
 import typst
 
+from infrastructure.operations import Taken
 from tests import office as offices
 from tests import servers
+from workers import operations
 
 pytestmark = pytest.mark.anyio
 DAY = datetime.now(UTC).date().isoformat()
@@ -447,3 +449,23 @@ async def test_bytes_that_are_no_text_are_refused_or_found_nowhere(office, typed
 async def test_who_has_not_signed_in_finds_nothing(office):
     answer = await office.stranger.get("/search", params={"q": "theodolite"})
     assert (answer.status_code, answer.json()["code"]) == (401, "missing_bearer_token")
+
+
+async def test_a_file_that_nobody_has_read_is_asked_for_again(office, monkeypatch):
+    one = await uploaded(office.admin, b"To be read once", "note.txt", "text/plain")
+    other = await uploaded(office.admin, b"\x89PNG\r\n\x1a\n" + bytes(32), "a.png", "image/png")
+    done = await uploaded(office.admin, b"It was read", "note.txt", "text/plain")
+    await office.system.file_texts.read(UUID(done))
+    await ids(office.admin, "follow")  # every read model is there
+    asked = Taken(id=UUID(int=1), kind="file.read_missing", about={}, attempt=1)
+
+    async def waiting():
+        await operations.file_read_missing(office.system, asked)
+        rows = office.owner.execute(
+            "select about ->> 'file_id' from operations where kind = 'file.read_text'"
+        )
+        return {file_id for (file_id,) in rows.fetchall()} & {one, other, done}
+
+    assert await waiting() == set()  # it may be read any moment
+    monkeypatch.setattr(operations, "READ_WITHIN", timedelta(seconds=-60))
+    assert await waiting() == {one}
