@@ -1,6 +1,7 @@
 """People forgotten over HTTP: who may, what goes with them, and what of them is left."""
 
 import asyncio
+import hashlib
 import json
 from uuid import UUID, uuid4
 
@@ -8,11 +9,12 @@ import pytest
 
 from application.access import system
 from application.context import Context
+from domain.user.guards import EMAIL
 from domain.user.refusals import UserIsErased
 from infrastructure.event_log import EventLog
 from infrastructure.forgetting import Forgetting
 from infrastructure.guard_check import verify
-from infrastructure.personal_data import Vault, wrapping_of
+from infrastructure.personal_data import Vault, Wrapping, wrapping_of
 from infrastructure.personal_export import PersonalExport
 from projections.projection import Fold, discover
 from tests.serving import PASSWORD, caller, sign_in
@@ -296,6 +298,20 @@ async def _tables_that_hold(system, word):
             )
             holding += [name] if found.rowcount else []
     return holding
+
+
+async def test_nobody_guesses_his_address_from_what_is_left(office, zoe):
+    """Nothing that is kept follows from it by what everybody knows; and what follows from our key was released."""
+    email = zoe.body["email"]
+    await erase(office, zoe.id)
+    (stored,) = office.owner.execute("select string_agg(state || metadata, '') from stored_events").fetchone()
+    digests = [hashlib.new(name, email.encode()) for name in ("md5", "sha1", "sha256", "sha512", "blake2b")]
+    guesses = [each for digest in digests for each in (digest.digest(), digest.hexdigest().encode())]
+    for guess in (email.encode(), *guesses, Wrapping(b"k" * 32).blind(EMAIL, email).encode()):
+        assert guess not in stored
+    held = office.owner.execute("select value from claims where kind = %s", (EMAIL,)).fetchall()
+    assert held
+    assert office.system.wrapping.blind(EMAIL, email) not in {value for (value,) in held}
 
 
 async def test_other_processes_forget_his_key_soon(office, zoe):
