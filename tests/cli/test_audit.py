@@ -117,6 +117,23 @@ def test_a_range_and_what_fits_are_exported_with_proofs(log: str) -> None:
     assert audit("prove", 121, "some").exit_code == 3
 
 
+def test_a_range_of_a_log_that_was_tampered_with_names_the_entry(log: str, database: Addresses) -> None:
+    audit("export", "sound")
+    key = key_in(audit("verify", "sound", "--keep", "kept").output)
+    superuser(database, "update stored_events set state = '{}  ' where notification_id = 77")
+    superuser(database, "delete from stored_events where notification_id > 590")
+    asked = (["--from", "70", "--to", "80"], ["--from", "500"], ["--topic", "thing"])
+    for words, said in zip(asked, ("entry 77:", "entry 591:", "entry 77:"), strict=True):
+        audit("export", "bent", *words, "--continues", "kept")
+        told = audit("verify", "bent", "--key", key, "--checkpoint", "kept")
+        assert (told.exit_code, said in told.output) == (2, True), told.output
+
+
+def test_progress_is_for_terminals_alone(log: str) -> None:
+    for words in ((), ("--from", "5")):
+        assert audit("export", "log", *words).stderr == ""
+
+
 def test_a_selection_that_cannot_be_is_refused(log: str, tmp_path: Path) -> None:
     for wrong in (["--from", "601"], ["--from", "9", "--to", "8"], ["--to", "2001-01-01"]):
         told = audit("export", "none", *wrong)
