@@ -254,22 +254,6 @@ def test_records_are_searched(paste, admin):
     assert by_number["data"][0]["id"] == letter["id"]
 
 
-def test_records_are_searched(paste, admin):
-    (search,) = blocks("search.md")
-    place = made(admin, "/organisations", full_name="Насосный завод")["id"]
-    told = {"sender_number": "9", "sender_date": "2026-02-27", "received_on": "2026-03-01"}
-    letter = made(
-        admin, "/letters/incoming", organisation_ids=[place], subject="О поставке насоса для котельной", **told
-    )
-    admin.get("/search", params={"q": "a"}, headers={"X-Min-Position": str(letter["position"])}).raise_for_status()
-    search = search.replace("IN-2026-00042", letter["number"])
-    by_words, by_number = paste(search, TOKEN=token_of(admin))
-    assert [each["id"] for each in by_words["data"]] == [letter["id"]]
-    marked = [piece["text"] for piece in by_words["data"][0]["highlights"][0]["pieces"] if piece["hit"]]
-    assert marked == ["поставке", "насоса"]
-    assert by_number["data"][0]["id"] == letter["id"]
-
-
 def test_events_are_followed(paste, admin, tmp_path):
     pages, stream = blocks("follow-events.md")
     last = made(admin, "/organisations", full_name="A fact")["position"]
