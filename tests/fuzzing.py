@@ -1,7 +1,8 @@
 """Every operation of a running API, asked right and wrong by callers of every kind: each answer is as documented.
 
-`make fuzz` reads odd files of a log first (tests/parsers.py), then goes on until its time is over; `tests/system/test_fuzz.py` does one short round; each on a Chancery of its
-own, to which alone its traffic goes. How to read what is found: docs/how-to/fuzz.md.
+`make fuzz` reads odd files of a log first (tests/parsers.py), then goes on until its time is over;
+`tests/system/test_fuzz.py` does one short round. Each is on a Chancery of its own, to which alone its traffic goes. How to
+read what is found: docs/how-to/fuzz.md.
 """
 
 import argparse
@@ -212,7 +213,8 @@ def main() -> None:
     print(f"Notes, proofs, tiles and exports: {read:,} read.", *broken, sep="\n")  # noqa: T201
     with tempfile.TemporaryDirectory(prefix="chancery-fuzz-") as folder:
         Path(folder).chmod(0o711)  # PostgreSQL runs as somebody else when we are root
-        findings, never = fuzz(Path(folder), asked.seed, cases=5, rounds=1_000, seconds=(1 - OF_PARSERS) * 60 * asked.minutes)
+        left = (1 - OF_PARSERS) * 60 * asked.minutes
+        findings, never = fuzz(Path(folder), asked.seed, cases=5, rounds=1_000, seconds=left)
     answers = ", ".join(f"{number:,} x {status}" for status, number in sorted(findings.answers.items()))
     said = [f"Answers: {answers}.", f"Only refusals seen of: {', '.join(never)}."]
     print(*said, findings or "Nothing wrong.", sep="\n")  # noqa: T201

@@ -251,3 +251,24 @@ async def test_the_log_is_no_list_of_exports(office):
     async with office.nothing_stored():
         answer = await office.admin.post("/exports", json={"list": "audit", "format": "ndjson"})
         assert code(answer) == (400, "export.list_unknown")
+
+
+async def test_what_looks_like_a_line_or_a_formula_is_stored_as_it_is_and_breaks_no_line(office):
+    names = [
+        "=HYPERLINK(0)",
+        "two\r\nlines",
+        "\x1b[31mred\x1b[0m",
+        "line\u2028separator",
+        '{"i":0,"leaf":"","hash":""}\n{"block":0}',
+    ]
+    places = [(await office.organisation(full_name=name)).rpartition("/")[2] for name in names]
+    await signed(office)
+    content = await made(office, office.admin, subject=places)
+    assert verified(content) is Verdict.OK
+    lines = content.splitlines()
+    assert len(lines) == len(names) + 2, "the head, an entry each, the end"
+    for name, place in zip(names, places, strict=True):
+        assert (await office.admin.get(f"/organisations/{place}")).json()["full_name"] == name
+    async with office.nothing_stored():
+        answer = await office.admin.post("/organisations", json={"full_name": "a\x00b"})
+        assert code(answer) == (400, "body.malformed")
