@@ -1,22 +1,22 @@
 """What a projection is to the engine that drives it, and the shape most read models have: a fold, a row per record."""
 
 import pkgutil
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from importlib import import_module
 from itertools import chain
-from typing import Any, Generic, Protocol, TypeVar, get_args, get_type_hints, runtime_checkable
+from typing import Any, Generic, Protocol, runtime_checkable
 from uuid import UUID
 
 import msgspec
 from psycopg import AsyncCursor
 
 import projections
-from domain.shared import E, Event, Recorded, Stored
+from domain.shared import E, Recorded, Stored
 from projections import columns as table
 from projections.columns import Column, ColumnType
 from projections.copies import Copies, erased, tells_of_erasure
+from projections.folding import Folding, V, stream_of
 from projections.packing import a_uuid, array_type, column
 
 AT_ONCE = 2_000
@@ -73,25 +73,6 @@ def discover() -> dict[str, Projection]:
         raise ValueError("two projections own one table")
     return found
 
-
-class View(Protocol):
-    """What a fold makes of a record; `version` and `position` are those of the last event it took in."""
-
-    @property
-    def id(self) -> UUID: ...
-    @property
-    def version(self) -> int: ...
-    @property
-    def position(self) -> int: ...
-    @property
-    def created_at(self) -> datetime: ...
-    @property
-    def updated_at(self) -> datetime: ...
-    @property
-    def archived(self) -> bool: ...
-
-
-V = TypeVar("V", bound=View)
 
 _FIXED = {
     "id": "uuid",
@@ -164,10 +145,6 @@ class Rows(Generic[V]):
         return [column(sql, values) for sql, values in zip(self._types.values(), by_column, strict=True)]
 
 
-def stream_of(recorded: Recorded[Any]) -> UUID:
-    return recorded.stream_id
-
-
 def begun(recorded: Recorded[Any]) -> dict[str, Any]:
     """What every view takes from its stream's first event."""
     return {"id": recorded.stream_id, "created_at": recorded.recorded_at, **moved(recorded)}
@@ -182,7 +159,7 @@ def moved(recorded: Recorded[Any]) -> dict[str, Any]:
     }
 
 
-class Fold(Rows[V]):
+class Fold(Rows[V], Folding[V]):
     """A read model whose rows are pure folds: `view = fold(view, recorded)`, the row written as a whole.
 
     Which events it takes is what the annotation of `fold`'s second parameter names, `Recorded[Added | Changed]`. A
@@ -204,43 +181,15 @@ class Fold(Rows[V]):
         copies: Copies[V] | None = None,
         indexes: Sequence[str] = (),
     ) -> None:
-        super().__init__(name=name, version=version, view=view, columns=columns, indexes=indexes)
+        Rows.__init__(self, name=name, version=version, view=view, columns=columns, indexes=indexes)
+        Folding.__init__(self, fold=fold, key=key, copies=copies)
         self.derived = derived
-        self.copies = copies
-        self._fold: Callable[[V | None, Recorded[Any]], V | None] = fold
-        self._key: Callable[[Recorded[Any]], UUID] = key
-        self._takes = _events_of(fold)
         self._nouns = {event.TOPIC.partition(".")[0] for event in self._takes}
-
-    def replay(self, events: Iterable[Recorded[Any]]) -> V | None:
-        """The view after these events of one record: time travel, without the table."""
-        return self._after(None, [each for each in events if isinstance(each.event, self._takes)])
-
-    def steps(self, events: Iterable[Recorded[Any]]) -> Iterator[V | None]:
-        """The view after each of these events of one record."""
-        view: V | None = None
-        for recorded in events:
-            view = self._after(view, [recorded] if isinstance(recorded.event, self._takes) else ())
-            yield view
 
     @property
     def pure(self) -> bool:
         """Whether its rows are what the fold makes of the events, and nothing besides."""
         return type(self).apply is Fold.apply
-
-    def rebuilt(self, events: Iterable[Recorded[Any]], only: UUID | None = None) -> Iterable[V]:
-        """Every record after these events, or one, in memory: of a pure fold the rows that `apply` writes."""
-        views: dict[UUID, V | None] = {}
-        for recorded in events:
-            if isinstance(recorded.event, self._takes):
-                key = self._key(recorded)
-                if only in (None, key):
-                    views[key] = self._fold(views.get(key), recorded)
-            if self.copies is not None and tells_of_erasure(recorded):
-                for key, view in views.items():
-                    if view is not None and self._names(self.copies, view, recorded.stream_id):
-                        views[key] = self.copies.without(view, recorded.stream_id)
-        return (view for view in views.values() if view is not None)
 
     def takes(self, stored: Stored) -> bool:
         if self.copies is not None and tells_of_erasure(stored):
@@ -294,26 +243,3 @@ class Fold(Rows[V]):
                 changed += [] if view == before else [view]
             if changed:
                 await self.keep(cursor, schema, changed)
-
-    def _names(self, copies: Copies[V], view: V, person: UUID) -> bool:
-        named = self.columns[copies.column].get(view)
-        return named == person or (isinstance(named, list) and str(person) in named)
-
-    def _after(self, view: V | None, events: Iterable[Recorded[Any]]) -> V | None:
-        for recorded in events:
-            view = self._fold(view, recorded)
-        return view
-
-
-def _events_of(fold: Callable[..., Any]) -> tuple[type[Event], ...]:
-    """The event classes named by the annotation of the parameter that takes the recorded event."""
-    hints = get_type_hints(fold)
-    hints.pop("return", None)
-    named = [argument for hint in hints.values() for argument in get_args(hint)]
-    unions = [get_args(argument) or (argument,) for argument in named]
-    events = tuple(c for union in unions for c in union if isinstance(c, type) and issubclass(c, Event))
-    if not events:
-        raise TypeError(
-            f"{fold.__name__} names no event: annotate its second parameter, Recorded[Added | Changed]"
-        )
-    return events

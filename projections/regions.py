@@ -16,7 +16,8 @@ from domain.postal_index.events import PostalIndexLoaded
 from domain.reference.events import ReferenceLoaded
 from domain.shared import E, Recorded, Stored
 from projections.columns import Column
-from projections.projection import Batch, Fold, V, stream_of
+from projections.folding import V, stream_of
+from projections.projection import Batch, Fold
 
 _POSTAL_CODE = re.compile(r"(?<![0-9])[0-9]{6}(?![0-9])")
 AT_A_TIME = 5_000
