@@ -12,9 +12,10 @@ import rich_click as click
 from cli.auditor import auditor, forget, tamper
 from cli.companies import CLERKS, be_busy, change, lists, refuse
 from cli.crm import crm_day
+from cli.dialog import talk
 from cli.evidence import prove, rebuild
 from cli.letters import correspond
-from cli.people import give_powers, send_message, sign_contract
+from cli.people import give_powers, sign_contract
 from cli.programs import ask_as_programs
 from cli.records import keep_records
 from cli.register import register
@@ -50,7 +51,7 @@ def play(stack: Stack) -> None:
         keep_records(story, ids, claire, eve)
         correspond(story, ids)
         signed = sign_contract(story, ref, claire, marc, eve)
-        send_message(story, claire, marc, eve)
+        talk(story, claire, marc, eve)
         look_through(story, ids, eve)
         crm_day(story, ids["LIDL"])
         ask_as_programs(story, marc, signed)

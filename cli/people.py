@@ -1,4 +1,4 @@
-"""The demo's people: powers are given, a contract is drafted and signed, a message goes between two of them."""
+"""The demo's people: powers are given, a contract is drafted and signed."""
 
 import secrets
 from collections.abc import Mapping
@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx
 
-from cli.story import API, Story
+from cli.story import Story
 
 
 class Person:
@@ -110,26 +110,3 @@ def _told(story: Story, person: Person) -> str | None:
             text: str = dialog["last_message"]["text"]
             return text
     return None
-
-
-def send_message(story: Story, claire: Person, marc: Person, eve: Person) -> None:
-    story.step("A message with an attachment is sent and read; a stranger sees neither")
-    upload = {"file": ("offer.pdf", b"%PDF-1.7\n% a very short one\n%%EOF\n", "application/pdf")}
-    file_id = story.call("POST", "/files", 201, files=upload, headers=claire.headers).json()["id"]
-    opened = story.call("POST", "/dialogs", 201, json={"user_id": marc.id}, headers=claire.headers).json()
-    place = f"/dialogs/{opened['id']}/messages"
-    body = {"text": "Here is the offer.", "attachments": [file_id]}
-    sent = story.call("POST", place, 201, json=body, headers=claire.headers)
-    again = story.call("POST", place, 409, json=body, headers=claire.headers).json()
-    story.shows(f"Claire sends a PDF; the same file once more: 409 {again['code']}")
-    waiting = {**marc.headers, "X-Min-Position": str(story.position)}
-    count = story.call("GET", "/messages/unread-count", 200, headers=waiting).json()["total"]
-    content = story.call("GET", f"/files/{file_id}/content", 200, headers=marc.headers)
-    story.holds(
-        count == 1 and content.content.startswith(b"%PDF"), f"Marc has {count} unread message and its file"
-    )
-    message = sent.headers["location"].removeprefix(API)
-    story.call("POST", f"{message}/read", 200, headers=marc.headers)
-    for path in (place, message, f"/files/{file_id}/content"):
-        story.call("GET", path, 404, headers=eve.headers)
-    story.shows("Marc reads it; for Eve there is no such dialog, message or file: 404, 404, 404")
