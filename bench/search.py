@@ -1,4 +1,4 @@
-"""The search over 1,000,000 letters over HTTP: rare and common words, numbers, parts, somebody with few rights."""
+"""The search over 1,000,000 letters over HTTP: rare and common words, numbers, parts; and how a notice is read."""
 
 import asyncio
 import os
@@ -8,7 +8,7 @@ from msgspec import structs
 
 from bench import seed_letters
 from bench.figures import Figure
-from bench.http import Asking, Turns, served
+from bench.http import Asking, Turns, served, until
 from bench.load import Plan
 from bench.machine import Machine
 
@@ -50,7 +50,24 @@ def run(machine: Machine) -> list[Figure]:
         for _ in range(ROUNDS):
             for what, plan in plans.items():
                 turns[what].run(structs.replace(plan, seconds=3 * SECONDS) if what == mixed else plan)
-    return [turn.figure(what, part=PART) for what, turn in turns.items()]
+        return [turn.figure(what, part=PART) for what, turn in turns.items()] + [
+            _notice(machine, asking, client, serve.pid)
+        ]
+
+
+def _notice(machine: Machine, asking: Asking, client: httpx.Client, serve: int) -> Figure:
+    """It is one command, whoever reads it: nothing is copied to anybody. So how quickly it is read."""
+    with machine.program("work"):
+        until(lambda: client.get("/readyz").status_code == 200)
+        body = {"kind": "article", "title": "Open on Monday", "text": "From nine o'clock on."}
+        receipt = client.post("/api/v1/notices", json=body).raise_for_status().json()
+        place, at_least = f"/api/v1/notices/{receipt['id']}", {"x-min-position": str(receipt["position"])}
+        client.get(place, headers=at_least).raise_for_status()
+        read = Turns(serve=serve, PostgreSQL=machine.postgres.child.pid)
+        for _ in range(ROUNDS):
+            read.run(structs.replace(asking.plan([asking.head("GET", place)], 200), seconds=SECONDS))
+    note = f"10,000 people in {10_000 / read.rate:.1f} s"
+    return read.figure("a notice, read over 64 connections", part=PART, note=note)
 
 
 def _plan(asking: Asking, client: httpx.Client, asked: dict[str, str]) -> Plan:

@@ -8,6 +8,7 @@ import pytest
 import typst
 
 from infrastructure.operations import Taken
+from projections import search_query
 from tests import office as offices
 from tests import servers
 from workers import operations
@@ -319,19 +320,22 @@ async def test_a_file_that_is_not_what_it_seems_says_so_and_harms_nothing(office
 # --- pages -----------------------------------------------------------------------------------------------------
 
 
-async def test_pages_follow_each_other_and_show_each_hit_once(office):
-    wanted = [await article(office.admin, f"Barometer {'barometer ' * (n % 3)}") for n in range(9)]
+@pytest.mark.parametrize("few", [4_000, 5], ids=["from the index of words", "from the newest back"])
+async def test_pages_follow_each_other_and_show_each_hit_once(office, monkeypatch, few):
+    monkeypatch.setattr(search_query, "FEW", few)
+    word = f"barometer{few}"
+    wanted = [await article(office.admin, f"{word} {f'{word} ' * (n % 3)}") for n in range(9)]
     seen, token = [], None
     while True:
         more = {} if token is None else {"page_token": token}
-        page = await search(office.admin, "barometer", page_size=4, **more)
+        page = await search(office.admin, word, page_size=4, **more)
         seen += [each["id"] for each in page["data"]]
         token = page["next_page_token"]
         if token is None:
             break
         assert page["has_more"] is True
     assert sorted(seen) == sorted(wanted)
-    assert seen == await ids(office.admin, "barometer", page_size=100)
+    assert seen == await ids(office.admin, word, page_size=100)
 
 
 async def test_a_page_token_goes_on_with_its_own_question_alone(office):
