@@ -1,8 +1,8 @@
 """Every operation of a running API, asked right and wrong by callers of every kind: each answer is as documented.
 
 `make fuzz` reads odd files of a log first (tests/parsers.py), then goes on until its time is over;
-`tests/system/test_fuzz.py` does one short round. Each is on a Chancery of its own, to which alone its traffic goes. How to
-read what is found: docs/how-to/fuzz.md.
+`tests/system/test_fuzz.py` does one short round. Each is on a Chancery of its own, to which alone its traffic goes.
+How to read what is found: docs/how-to/fuzz.md.
 """
 
 import argparse
