@@ -9,7 +9,6 @@ from uuid import UUID
 
 from msgspec import Struct
 
-from application import contact, contract, document, organisation, resource
 from application.access import Resource
 from application.decision import (
     Decision,
@@ -23,17 +22,11 @@ from application.decision import (
     roles_with,
     scopes_of,
 )
-from application.grant import about
-from domain.contact.aggregate import CONTACT
-from domain.contract.aggregate import CONTRACT
-from domain.document.aggregate import DOCUMENT
-from domain.grant.aggregate import GRANT
-from domain.grant.aggregate import Nothing as NoGrant
+from application.evaluated import RECORDS, resource_of, view_of
+from domain.contract.guards import OCCASION
+from domain.contract.occasion import tells_of
 from domain.grant.events import GrantEvent
-from domain.organisation.aggregate import ORGANISATION
-from domain.resource.aggregate import RESOURCE
 from domain.shared import Actor, Event, Recorded, Rules
-from domain.user.aggregate import USER
 
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
@@ -219,14 +212,14 @@ class Evaluations:
         )
 
     async def _wish(self, right: str, thing: Thing, at: Moment | None, proved_at: datetime | None) -> Wish:
-        rules = _RECORDS.get(thing.type)
+        rules = RECORDS.get(thing.type)
         if rules is None:
             place = Resource(scopes=frozenset({(thing.type, thing.id), *thing.scopes}))
             return Wish(right=right, resource=place, proved_at=proved_at)
         record_id = await self._id(thing)
-        events = () if record_id is None else await self._past(record_id, rules, at)
-        resource_ = _resource(thing.type, record_id, rules, events) if record_id and events else None
-        return Wish(right=right, resource=resource_, view=_view(right, thing.type), proved_at=proved_at)
+        events = () if record_id is None else await self._past(thing.type, record_id, rules, at)
+        resource_ = resource_of(thing.type, record_id, rules, events) if record_id and events else None
+        return Wish(right=right, resource=resource_, view=view_of(right, thing.type), proved_at=proved_at)
 
     async def _id(self, thing: Thing) -> UUID | None:
         if _UUID.fullmatch(thing.id):
@@ -234,64 +227,14 @@ class Evaluations:
         return await self._claims.owner(f"{thing.type}.custom_id", thing.id.lower())
 
     async def _past(
-        self, record_id: UUID, rules: Rules[Any, Any, Any], at: Moment | None
+        self, record: str, record_id: UUID, rules: Rules[Any, Any, Any], at: Moment | None
     ) -> Sequence[Recorded[Event]]:
-        """The record's events; of another noun's record none."""
-        streams = await self._source.events([record_id], None if at is None else at.position)
-        events = streams.get(record_id, ())
+        """What happened where the record stands; of another noun's record, or before it was there, nothing."""
+        stream_id = record_id if record != "occasion" else await self._claims.owner(OCCASION, str(record_id))
+        if stream_id is None:
+            return ()
+        streams = await self._source.events([stream_id], None if at is None else at.position)
+        events = streams.get(stream_id, ())
+        if stream_id != record_id and not any(tells_of(record_id, each.event) for each in events):
+            return ()
         return events if events and events[0].topic.partition(".")[0] == rules.noun else ()
-
-
-_RECORDS: Mapping[str, Rules[Any, Any, Any]] = {
-    "contact": CONTACT,
-    "contract": CONTRACT,
-    "document": DOCUMENT,
-    "grant": GRANT,
-    "organisation": ORGANISATION,
-    "resource": RESOURCE,
-    "user": USER,
-}
-"""The records whose scopes and responsibles we know; every other type of a resource is a type of scope."""
-
-_VIEWS = {
-    "contact": "organisation:view",
-    "contract": "contract:view",
-    "document": "document:view",
-    "grant": "grant:view",
-    "organisation": "organisation:view",
-    "resource": "resource:view",
-    "user": "user:view",
-}
-_MAKES = frozenset({"create", "give"})
-"""Actions that make something: what they are asked about is where it will lie, and need not be seen."""
-
-
-def _view(right: str, record: str) -> str | None:
-    """What a command on such a record needs besides: what one may not see is not there."""
-    module, _, action = right.partition(":")
-    view = _VIEWS[record]
-    return None if action in _MAKES or right == view or module != view.partition(":")[0] else view
-
-
-def _resource(
-    record: str, record_id: UUID, rules: Rules[Any, Any, Any], events: Sequence[Recorded[Event]]
-) -> Resource:
-    """The record as the commands on it see it."""
-    state: Any = rules.initial
-    for each in events:
-        state = rules.evolve(state, each.event)
-    match record:
-        case "contact":
-            return contact.of(state)
-        case "contract":
-            return contract.of(state)
-        case "document":
-            return document.of(state)
-        case "organisation":
-            return organisation.of(record_id, state)
-        case "resource":
-            return resource.of(state)
-        case "grant":
-            return Resource() if isinstance(state, NoGrant) else about(state.grant)
-        case _:
-            return Resource(scopes=frozenset({(record, str(record_id))}))

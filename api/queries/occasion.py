@@ -23,6 +23,7 @@ from api.refs import Ref, id_of
 from application.access import Caller, Resource, may
 from application.ports import Claims
 from domain.contract.guards import OCCASION
+from domain.contract.occasion import tells_of
 from domain.shared import Event, Recorded
 from infrastructure.audience import visible
 from projections.conditions import every, where
@@ -74,7 +75,7 @@ class OccasionStreams:
     async def recorded(self, stream_id: UUID) -> Sequence[Recorded[Event]]:
         contract_id = await self._claims.owner(OCCASION, str(stream_id))
         past = () if contract_id is None else await self._streams.recorded(contract_id)
-        return [each for each in past if getattr(each.event, "occasion_id", None) == stream_id]
+        return [each for each in past if tells_of(stream_id, each.event)]
 
 
 def routes(

@@ -31,6 +31,7 @@ from domain.contract.refusals import (
     OccasionTimesWrong,
     OccasionUnknown,
 )
+from domain.shared import Event
 
 YEARS = range(1900, 9999)
 """In which an occasion begins and ends, wherever one is."""
@@ -130,6 +131,11 @@ def refuse_attached(occasions: Occasions, *, after: datetime | None = None) -> N
     if attached:
         named = ", ".join(f"{title} ({occasion_id})" for occasion_id, title in attached.items())
         raise OccasionAttached(f"Withdraw first: {named}.", occasions=[str(each) for each in attached])
+
+
+def tells_of(occasion_id: UUID, event: Event) -> bool:
+    """Whether the event, of any noun, is about this occasion."""
+    return isinstance(event, OccasionEvent) and event.occasion_id == occasion_id
 
 
 def arranged(occasions: Occasions, event: OccasionEvent, version: int) -> Occasions:

@@ -13,6 +13,7 @@ from tests import people
 from tests.api.test_api_client import credentials, registered
 from tests.api.test_grant import OWN, code, given
 from tests.api.test_permission import module
+from tests.arranging import arranged, assign, of_support
 from tests.waiting import until
 from workers.rebuild import rebuild
 
@@ -146,6 +147,21 @@ async def test_papers_and_resources_lie_where_their_organisation_does(office):
         assert await said(office.admin, clerk, action, about) == (True, "allowed")
         elsewhere = (about[0], str(uuid4()))
         assert (await said(office.admin, clerk, action, elsewhere))[0] is False
+
+
+async def test_an_occasion_is_its_assignees_own_and_lies_with_its_contract(office):
+    sacha = await of_support(office)
+    for right in ("occasion:view", "occasion:edit"):
+        office.grant(sacha.id, right, scope=("own", "*"))
+    path = await arranged(office)
+    about = ("occasion", path.rpartition("/")[2])
+    assert (await said(office.admin, sacha, "edit", about))[0] is False
+    assert (await assign(office.admin, path, sacha.id)).status_code == 200
+    assert await said(office.admin, sacha, "edit", about) == (True, "allowed")
+    assert (await sacha.client.patch(f"{path}?dry_run=true", json={"notes": "n"})).status_code == 200
+    assert (await said(office.admin, sacha, "edit", ("occasion", str(uuid4()))))[0] is False
+    contract_id = (await office.admin.get(path)).json()["contract_id"]
+    assert (await said(office.admin, sacha, "occasion:edit", ("occasion", contract_id)))[0] is False
 
 
 async def test_rights_of_other_systems_are_asked_for_by_scope(office):
