@@ -47,30 +47,33 @@ class Reassign(Struct, frozen=True, kw_only=True):
 
 
 class Notify(Struct, frozen=True, kw_only=True):
-    """A mail to a user, if he wants such `notice` and there is a mail server, `after` a while in which he may see it
-    for himself. `about`: ids alone; what is personal is looked up when it is written.
+    """A mail to a user, if he wants such `notice`, `after` a while in which he may see it for himself. `about`: ids
+    alone; what is personal is looked up when it is written. `once`: what else asks for the same asks for nothing.
     """
 
     user_id: UUID
     notice: str
     about: dict[str, Any]
     after: timedelta = timedelta()
+    once: str | None = None
 
 
 Effect = Tell | Ask | Reassign | Brought | Notify
 
 
 class Reaction(Struct, frozen=True, kw_only=True):
-    """`when` such an event is recorded, `then` says what follows from it."""
+    """`when` such an event is recorded, `then` says what follows from it. `by_mail`: mails, and nothing else."""
 
     name: str
     when: type[Event]
     then: Callable[[Recorded[Any]], tuple[Effect, ...]]
+    by_mail: bool = False
 
 
-def reactions() -> tuple[Reaction, ...]:
-    """Every Reaction that stands in this module."""
-    return tuple(value for value in globals().values() if isinstance(value, Reaction))
+def reactions(*, mail: bool) -> tuple[Reaction, ...]:
+    """Every Reaction that stands in this module; without a mail server none that mails."""
+    found = (value for value in globals().values() if isinstance(value, Reaction))
+    return tuple(each for each in found if mail or not each.by_mail)
 
 
 def _signed(recorded: Recorded[ContractSigned]) -> tuple[Effect, ...]:
@@ -163,15 +166,25 @@ def _managed(recorded: Recorded[OrganisationChanged]) -> tuple[Effect, ...]:
 
 
 AWAY = timedelta(minutes=5)
-"""Who has not read a message for so long is not there."""
+"""Who has not read a message for so long is not there. All that is sent in a dialog within so long is looked after at
+once, when the youngest of it is that old.
+"""
 
 
 def _sent(recorded: Recorded[MessageSent]) -> tuple[Effect, ...]:
     message = recorded.event
     if message.recipient_id == SYSTEM:
         return ()  # nobody is there
-    about = {"message_id": str(recorded.stream_id)}
-    return (Notify(user_id=message.recipient_id, notice=MESSAGE_NEW, about=about, after=AWAY),)
+    dialog, span = str(message.dialog_id), int(recorded.recorded_at.timestamp() // AWAY.total_seconds())
+    return (
+        Notify(
+            user_id=message.recipient_id,
+            notice=MESSAGE_NEW,
+            about={"dialog_id": dialog},
+            after=2 * AWAY,
+            once=f"{dialog} {span}",
+        ),
+    )
 
 
 def _fell_due(recorded: Recorded[LetterFellDue]) -> tuple[Effect, ...]:
@@ -193,16 +206,23 @@ def _email_changed(recorded: Recorded[UserChanged]) -> tuple[Effect, ...]:
 
 
 MAIL_RECIPIENT_WHEN_MESSAGE_SENT = Reaction(
-    name="mail_recipient_when_message_sent", when=MessageSent, then=_sent
+    name="mail_recipient_when_message_sent", when=MessageSent, then=_sent, by_mail=True
 )
-MAIL_WHEN_LETTER_FELL_DUE = Reaction(name="mail_when_letter_fell_due", when=LetterFellDue, then=_fell_due)
+MAIL_WHEN_LETTER_FELL_DUE = Reaction(
+    name="mail_when_letter_fell_due", when=LetterFellDue, then=_fell_due, by_mail=True
+)
 MAIL_WHEN_PASSWORD_CHANGED = Reaction(
-    name="mail_when_password_changed", when=UserPasswordChanged, then=_account("password_changed")
+    name="mail_when_password_changed",
+    when=UserPasswordChanged,
+    then=_account("password_changed"),
+    by_mail=True,
 )
 MAIL_WHEN_PASSWORD_RESET = Reaction(
-    name="mail_when_password_reset", when=UserPasswordReset, then=_account("password_reset")
+    name="mail_when_password_reset", when=UserPasswordReset, then=_account("password_reset"), by_mail=True
 )
-MAIL_WHEN_EMAIL_CHANGED = Reaction(name="mail_when_email_changed", when=UserChanged, then=_email_changed)
+MAIL_WHEN_EMAIL_CHANGED = Reaction(
+    name="mail_when_email_changed", when=UserChanged, then=_email_changed, by_mail=True
+)
 TELL_ACCOUNT_MANAGER_WHEN_CONTRACT_SIGNED = Reaction(
     name="tell_account_manager_when_contract_signed", when=ContractSigned, then=_signed
 )

@@ -218,3 +218,22 @@ async def unread(connection: AsyncConnection[Any], user_ids: Collection[UUID]) -
     for user_id, dialog_id, count in await rows.fetchall():
         found[user_id][dialog_id] = count
     return found
+
+
+class Unread(Struct, frozen=True, kw_only=True):
+    """A message that its recipient has not read."""
+
+    id: UUID
+    sender_id: UUID
+    sent_at: datetime
+
+
+async def oldest_unread(connection: AsyncConnection[Any], dialog_id: UUID, user_id: UUID) -> Unread | None:
+    """The first that he has not read there."""
+    cursor = await connection.execute(
+        "select id, sender_id, created_at from read.message where dialog_id = %s and recipient_id = %s"
+        " and state = 'unread' order by position limit 1",
+        (dialog_id, user_id),
+    )
+    row = await cursor.fetchone()
+    return None if row is None else Unread(id=row[0], sender_id=row[1], sent_at=row[2])

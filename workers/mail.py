@@ -3,16 +3,12 @@
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import date
 from functools import partial, reduce
-from typing import Any
 from uuid import UUID
-
-from psycopg import AsyncConnection
 
 from application.access import may
 from application.letter_thread import VIEW, of
-from domain.dialog.aggregate import DIALOG, Open
+from application.reactions import AWAY
 from domain.letter.aggregate import LETTER, Draft, Letter, Registered, Signed
-from domain.message.aggregate import MESSAGE, Message, Read, Sent
 from domain.shared import SYSTEM, Actor
 from domain.user.account import Account, Active, User
 from domain.user.aggregate import USER
@@ -24,6 +20,7 @@ from infrastructure.mail.texts import Text
 from infrastructure.mail.writing import Mail
 from infrastructure.operations import Operations, Taken
 from infrastructure.registers.outside_calls import OutsideFailed
+from projections.message import MESSAGES, oldest_unread
 
 MOST_ATTEMPTS = 34
 """The last some 24 hours after the first: notices that are older help nobody."""
@@ -32,8 +29,9 @@ MOST_ATTEMPTS = 34
 class To:
     """Whom a mail is for, as he is now, and what it is about."""
 
-    def __init__(self, system: System, user_id: UUID, user: Account, about: dict[str, Any]) -> None:
-        self.system, self.id, self.user, self.about = system, user_id, user, about
+    def __init__(self, system: System, user_id: UUID, user: Account, taken: Taken) -> None:
+        self.system, self.id, self.user = system, user_id, user
+        self.operation_id, self.about = taken.id, taken.about
         self.language = texts.in_language(user.language)
         self.address = user.email
 
@@ -42,12 +40,12 @@ class To:
 
 
 async def send(system: System, taken: Taken) -> None:
-    """Raises NotNow, OutsideFailed: to be tried again; Refused, NoAddress, InDoubt: never."""
+    """Raises NotNow, OutsideFailed, Behind: to be tried again; Refused, NoAddress, InDoubt: never."""
     if system.mailer is None:  # its setting was taken away since
         return
     if taken.handed_over:
         raise InDoubt("an attempt before this one did not live to hear whether it was taken")
-    to = await _recipient(system, taken.about)
+    to = await _recipient(system, taken)
     text = None if to is None else await WRITERS[taken.about["notice"]](to)
     if to is None or text is None or to.address is None:
         return
@@ -61,61 +59,34 @@ async def send(system: System, taken: Taken) -> None:
         raise
 
 
-async def _recipient(system: System, about: dict[str, Any]) -> To | None:
+async def _recipient(system: System, taken: Taken) -> To | None:
     """None: he is blocked, gone or forgotten, or does not want to be told."""
-    user_id = UUID(about["user_id"])
+    user_id = UUID(taken.about["user_id"])
     user: User = (await system.store.load(USER, user_id, fresh=True)).state
-    if not isinstance(user, Active) or about["notice"] not in chosen(user.mail):
+    if not isinstance(user, Active) or taken.about["notice"] not in chosen(user.mail):
         return None
-    return To(system, user_id, user, about)
+    return To(system, user_id, user, taken)
 
 
 async def message_new(to: To) -> Text | None:
-    """He is told of the first that he has not read, and of no other until he has."""
-    message_id = UUID(to.about["message_id"])
-    message = await _unread(to, message_id)
-    if message is None:
-        return None
-    async with to.system.pool.connection() as connection:
-        marked = await _marked(connection, to.id, message.dialog_id)
-    if marked not in (None, message_id) and await _unread(to, marked) is not None:
-        return None
-    async with to.system.pool.connection() as connection:
-        if not await _mark(connection, to.id, message.dialog_id, message_id, marked):
-            return None  # another attempt tells him just now
+    """He is told of the first that he has not read for a while, and of no other before he has. Raises Behind."""
+    system, dialog_id = to.system, UUID(to.about["dialog_id"])
+    await system.reached(MESSAGES.name, await system.log.head())
+    async with system.pool.connection() as connection:
+        message = await oldest_unread(connection, dialog_id, to.id)
+        if message is None or message.sent_at > clock() - AWAY:
+            return None
+        cursor = await connection.execute(MARK, (to.id, dialog_id, message.id, to.operation_id))
+        if cursor.rowcount == 0:  # another has told him
+            return None
     text = texts.MESSAGE[to.language]
-    link = to.link(f"/dialogs/{message.dialog_id}/messages")
+    link = to.link(f"/dialogs/{dialog_id}/messages")
     return text.filled(sender=await _name(to, message.sender_id), link=link)
 
 
-async def _unread(to: To, message_id: UUID) -> Sent | None:
-    store = to.system.store
-    loaded = await store.load(MESSAGE, message_id, fresh=True)
-    message: Message = loaded.state
-    if not isinstance(message, Sent) or isinstance(message, Read) or message.recipient_id != to.id:
-        return None
-    dialog = (await store.load(DIALOG, message.dialog_id, fresh=True)).state
-    assert isinstance(dialog, Open)
-    return None if loaded.position <= dialog.read_by(to.id) else message
-
-
-async def _marked(connection: AsyncConnection[Any], user_id: UUID, dialog_id: UUID) -> UUID | None:
-    cursor = await connection.execute(
-        "select message_id from mail_marks where user_id = %s and dialog_id = %s", (user_id, dialog_id)
-    )
-    row = await cursor.fetchone()
-    return None if row is None else row[0]
-
-
-async def _mark(
-    connection: AsyncConnection[Any], user_id: UUID, dialog_id: UUID, message_id: UUID, before: UUID | None
-) -> bool:
-    cursor = await connection.execute(
-        "insert into mail_marks as m values (%s, %s, %s) on conflict (user_id, dialog_id)"
-        " do update set message_id = excluded.message_id where m.message_id = %s",
-        (user_id, dialog_id, message_id, before),
-    )
-    return cursor.rowcount == 1
+MARK = b"""insert into mail_marks as m (user_id, dialog_id, message_id, operation_id) values (%s, %s, %s, %s)
+  on conflict (user_id, dialog_id) do update set message_id = excluded.message_id, operation_id = excluded.operation_id
+  where m.message_id <> excluded.message_id or m.operation_id = excluded.operation_id"""
 
 
 async def _name(to: To, user_id: UUID) -> str:

@@ -29,6 +29,8 @@ from workers.feed import Feed
 BATCH = 200
 LONGEST_PAUSE = 60.0
 NAME = "reactor"
+REMEMBERED = 10_000
+"""Mails that were asked for lately."""
 STALE = timedelta(days=1)
 """What happened so long ago is told by no mail: a reactor that comes late, or begins anew, is not to flood anybody."""
 PLACE = "work"
@@ -50,11 +52,11 @@ class Reactor:
         *,
         mail: bool = False,
     ) -> None:
-        """`mail`: there is a server that takes mail; without one none is queued."""
+        """`mail`: there is a server that takes it; without one none is queued."""
         self._events, self._feed = events, feed
         self._dialogs, self._contracts, self._brought_letters = dialogs, contracts, brought_letters
-        self._mail = mail
-        self._reactions = reactions()
+        self._reactions = reactions(mail=mail)
+        self._asked: dict[str, None] = {}
         self._nouns = {_noun(each.when.TOPIC) for each in self._reactions}
 
     async def run(self, url: str) -> None:
@@ -122,11 +124,22 @@ class Reactor:
             case Ask():
                 await ask(connection, effect.kind, effect.about, occasion=occasion)
             case Notify():
-                if self._mail and recorded.recorded_at > datetime.now(UTC) - STALE:
-                    about = {"user_id": str(effect.user_id), "notice": effect.notice, **effect.about}
-                    await ask(connection, "mail.send", about, occasion=occasion, after=effect.after)
+                if recorded.recorded_at > datetime.now(UTC) - STALE:
+                    await self._notify(connection, occasion, effect)
             case _:
                 assert_never(effect)
+
+    async def _notify(self, connection: AsyncConnection[Any], occasion: str, mail: Notify) -> None:
+        """What many events ask for is a row once, and mostly not even a question to the database."""
+        if mail.once is not None:
+            occasion = f"{mail.notice} {mail.user_id} {mail.once}"
+        if occasion in self._asked:
+            return
+        about = {"user_id": str(mail.user_id), "notice": mail.notice, **mail.about}
+        await ask(connection, "mail.send", about, occasion=occasion, after=mail.after)
+        self._asked[occasion] = None
+        if len(self._asked) > REMEMBERED:
+            del self._asked[next(iter(self._asked))]
 
 
 def _noun(topic: str) -> str:
