@@ -90,6 +90,8 @@ def replay(
         raise click.UsageError("--history is of one record: give --model and --id")
     if (can is not None and subject is None) or (model is None and on is None):
         raise click.UsageError("a right is asked for with --on, and with --subject or --who-can")
+    if model is None and as_of is not None and as_of.startswith("v"):
+        raise click.UsageError("a right has no versions: give a position or an instant")
     with file.open("rb") as lines:
         report = sound(lines, keys, kept)
         try:

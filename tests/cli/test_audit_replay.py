@@ -166,6 +166,7 @@ def test_what_the_export_does_not_hold_is_not_made_up():
         ("replay", "log", "--can", "user:view", "--on", "global", "--subject", "user/1"),
         ("replay", "log", "--can", "user:view", "--on", "global/*", "--subject", "user/anna"),
         ("replay", "log", "--who-can", "user:view"),
+        ("replay", "log", "--who-can", "user:view", "--on", "global/*", "--as-of", "v3"),
         ("diff", "log"),
         ("diff", "log", "log", "--model", "contract", "--id", str(DEAL), "--from", "1"),
         ("diff", "log", "--model", "ledger", "--id", str(DEAL), "--from", "1"),
