@@ -116,7 +116,9 @@ COLUMNS = {
         indexed=False,
     ),
     "organisation_id": Column(type=ColumnType.UUID, get=attrgetter("organisation_id"), nullable=False),
-    "contact_id": Column(type=ColumnType.UUID, get=attrgetter("contact_id"), indexed=False),
+    "contact_id": Column(
+        type=ColumnType.UUID, get=attrgetter("contact_id"), aliases=("client_id",), indexed=False
+    ),
     "custom_id": Column(type=ColumnType.TEXT, get=attrgetter("custom_id"), aliases=("contract_id",)),
     "title": Column(type=ColumnType.FOLDED, get=attrgetter("title")),
     "amount": Column(

@@ -66,13 +66,15 @@ COLUMNS = {
     "contract_id": Column(type=ColumnType.UUID, get=attrgetter("contract_id"), nullable=False),
     "organisation_id": Column(type=ColumnType.UUID, get=attrgetter("organisation_id"), nullable=False),
     "title": Column(type=ColumnType.FOLDED, get=attrgetter("title"), nullable=False),
-    "starts_at": Column(type=ColumnType.INSTANT, get=attrgetter("starts_at"), nullable=False),
-    "ends_at": Column(type=ColumnType.INSTANT, get=attrgetter("ends_at"), nullable=False),
+    "starts_at": Column(
+        type=ColumnType.INSTANT, get=attrgetter("starts_at"), aliases=("event_start_date",), nullable=False
+    ),
+    "ends_at": Column(
+        type=ColumnType.INSTANT, get=attrgetter("ends_at"), aliases=("event_end_date",), nullable=False
+    ),
     "place": Column(type=ColumnType.FOLDED, get=attrgetter("place")),
     "attendees": Column(type=ColumnType.INTEGER, get=attrgetter("attendees"), indexed=False),
-    "assigned_to": Column(
-        type=ColumnType.UUID, get=attrgetter("assigned_to"), aliases=("user_id", "collaborator_id")
-    ),
+    "assigned_to": Column(type=ColumnType.UUID, get=attrgetter("assigned_to"), aliases=("user_id",)),
 }
 
 
@@ -113,15 +115,30 @@ _CHANGED = ("title", "starts_at", "ends_at", "place", "attendees", "notes")
 
 OCCASIONS = Fold(name="occasion", version=1, view=Occasion, columns=COLUMNS, fold=fold, key=about)
 
-_NAMES = Column(type=ColumnType.TEXT_ARRAY, get=attrgetter("contract_id"), sortable=False, indexed=False)
-_MANAGER = Column(type=ColumnType.UUID, get=attrgetter("contract_id"), indexed=False)
+
+def _named(*aliases: str) -> Column:
+    """By id, or by the name that people have for it; of another record, as it is now."""
+    get = attrgetter("contract_id")
+    return Column(type=ColumnType.TEXT_ARRAY, get=get, aliases=aliases, sortable=False, indexed=False)
+
+
+_OF_CONTRACT = Column(type=ColumnType.UUID, get=attrgetter("contract_id"), indexed=False)
 LISTING = Listing(
     name="occasion",
     view=Occasion,
-    columns={**COLUMNS, "account_manager_id": _MANAGER, "support_id": _NAMES, "commercial_id": _NAMES},
-    # Who answers for its contract now, and staff numbers: who does not ask for these pays nothing for them.
+    columns={
+        **COLUMNS,
+        "account_manager_id": _OF_CONTRACT,
+        "contact_id": replace(_OF_CONTRACT, aliases=("client_id",)),
+        "contract": _named(),
+        "support_id": _named("collaborator_id"),
+        "commercial_id": _named(),
+    },
+    # Whom its contract is with and who answers for it now, custom ids and staff numbers: who does not ask for these
+    # pays nothing for them.
     relation=sql.SQL(
-        "(select o.*, c.account_manager_id,"
+        "(select o.*, c.account_manager_id, c.contact_id,"
+        " array_remove(array[o.contract_id::text, c.custom_id], null) as contract,"
         " array_remove(array[o.assigned_to::text, s.staff_number], null) as support_id,"
         " array_remove(array[c.account_manager_id::text, m.staff_number], null) as commercial_id"
         ' from "read"."occasion" o left join "read"."contract" c on c.id = o.contract_id'

@@ -7,6 +7,7 @@ import pytest
 from infrastructure.first_start import first_start
 from tests import office as offices
 from tests import servers
+from tests.arranging import of_support
 
 pytestmark = pytest.mark.anyio
 
@@ -83,6 +84,19 @@ async def contracts(office, organisation_id):
         )
         if custom_id != "c3":
             await post(office.admin, f"/contracts/{contract_id}/sign", status=200)
+            await occasion(office, custom_id, contract_id)
+
+
+async def occasion(office, custom_id, contract_id):
+    """Of c1 one is held by supp001, of c2 nobody holds one yet."""
+    starts, ends = ("2023-07-15T18:00:00Z", "2023-07-15T23:00:00Z")
+    if custom_id == "c2":
+        starts, ends = ("2026-06-04T18:00:00Z", "2026-06-05T01:00:00Z")
+    body = {"contract_id": contract_id, "title": custom_id, "attendees": 75, "place": "53 rue du Château"}
+    made = await post(office.admin, "/occasions", **body, starts_at=starts, ends_at=ends)
+    if custom_id == "c1":
+        member = await of_support(office, staff_number="supp001")
+        await post(office.admin, f"/occasions/{made}/assign", status=200, user_id=str(member.id))
 
 
 ORGANISATIONS = {
@@ -157,6 +171,26 @@ CONTRACTS = {
     'title="contrat c2"': "c2",
     "STATUS=SIGNED ET remain_amount_to_pay>0": "c1",
 }
+OCCASIONS = {
+    # seed E: as the help of oc12_events has them
+    "creation_date>15-07-2023": "c1 c2",
+    "event_start_date>15-07-2023": "c2",
+    "event_start_date=15-07-2023": "c1",
+    "event_start_date=>15-07-2023 et event_end_date<=31-12-2026": "c1 c2",
+    "event_end_date=05-06-2026": "c2",
+    "attendees=>75": "c1 c2",
+    "attendees>75": "",
+    "collaborator_id=None": "c2",
+    "collaborator_id!=None": "c1",
+    "collaborator_id=supp001": "c1",
+    "collaborator_id=supp002": "",
+    "commercial_id=ccial001": "c1 c2",
+    "client_id=None": "c1 c2",
+    "contract=c1": "c1",
+    "contract=c1 ou collaborator_id=None": "c1 c2",
+    'place:"chateau"': "c1 c2",
+    'title="c2"': "c2",
+}
 
 
 async def found(office, path, text):
@@ -194,6 +228,11 @@ async def test_contracts_are_found_as_seed_e_found_them(office, text):
     assert {each["custom_id"] for each in await found(office, "/contracts", text)} == set(
         CONTRACTS[text].split()
     )
+
+
+@pytest.mark.parametrize("text", OCCASIONS)
+async def test_occasions_are_found_as_seed_e_found_events(office, text):
+    assert {each["title"] for each in await found(office, "/occasions", text)} == set(OCCASIONS[text].split())
 
 
 @pytest.mark.parametrize(
