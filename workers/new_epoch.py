@@ -13,7 +13,9 @@ from infrastructure.guards import Guards
 from infrastructure.owner_append import append, by_system
 from infrastructure.personal_data import Wrapping
 from infrastructure.postgres import connect
+from workers import reactor
 from workers.epoch import Away, EpochMismatch, Place, Seen, contradiction, current
+from workers.rebuild import LIVE
 
 BY_HAND = "chancery epoch begin"
 
@@ -84,7 +86,21 @@ async def begin(
         )
         item = by_system(EventCodec(), Guards(wrapping.blind), epoch, 0, event, BY_HAND)
         await append(connection, [item])
+        await _set_back(connection, head)
         return Begun(epoch=epoch, position=await _head(connection), lost=lost)
+
+
+async def _set_back(connection: AsyncConnection[Any], head: int) -> None:
+    """Who stands beyond the last event that is left would take new events at those positions for read: such a read model
+    waits to be rebuilt, as of a version that no program has, and reactions go on from here.
+    """
+    await connection.execute(
+        "update projections set version = -1 where place = %s and position > %s", (LIVE, head)
+    )
+    await connection.execute(
+        "update projections set position = %s where name = %s and place = %s and position > %s",
+        (head, reactor.NAME, reactor.PLACE, head),
+    )
 
 
 async def _found(connection: AsyncConnection[Any], place: Place) -> Found:

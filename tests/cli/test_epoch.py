@@ -203,8 +203,22 @@ def test_a_tail_that_was_deleted_under_its_checkpoints_is_named_and_given_up(
     with pytest.raises(Fork, match="30 entries were signed, and the log has only 25"):
         signing(dsn, ())
     assert "checkpoint: the checkpoint ends at 30, the store at 25" in typed("status", code=1)
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        connection.execute(
+            "insert into projections (name, place, version, position) values ('organisation', 'read', 4, 30),"
+            " ('user', 'read', 4, 25), ('reactor', 'work', 1, 30)"
+        )
     typed("begin", "--reason", "the tail is gone", "--yes")
-    assert {each["place"] for each in entry(dsn, "epoch.begun.v1")["lost"]} == {"stream", "copy", "checkpoint"}
+    with psycopg.connect(dsn) as connection:
+        standing = connection.execute("select name, version, position from projections order by 1").fetchall()
+    assert standing == [("organisation", -1, 30), ("reactor", 1, 25), ("user", 4, 25)], (
+        "nobody skips what comes next"
+    )
+    assert {each["place"] for each in entry(dsn, "epoch.begun.v1")["lost"]} == {
+        "stream",
+        "copy",
+        "checkpoint",
+    }
 
 
 def test_a_place_that_is_away_is_not_passed_over_unless_somebody_says_so(
