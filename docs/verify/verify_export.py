@@ -201,9 +201,16 @@ class Findings:
         return False
 
     def signatures(self, checkpoint: Checkpoint, published: list[Key]) -> None:
-        """A kept checkpoint vouches for the keys that signed it, and for no other."""
+        """A kept checkpoint vouches for the keys that signed it, and for no other. In the log's own name nobody signs
+        but keys that it publishes; others, such as witnesses, sign in names of their own.
+        """
+        known = [*published, *self.keys]
+        ours = {key.id for key in known}
+        if any(name == checkpoint.origin and key_id not in ours for name, key_id, _ in checkpoint.signatures):
+            self.say(TAMPERED, "a signature in the log's name is by a key that the log does not publish")
         trusted = self.keys or [key for key in published if key.name == checkpoint.origin]
         try:
+            checkpoint.signers(known)
             trusted = trusted if self.kept is None else self.kept.signers(trusted)
             signers = checkpoint.signers(trusted)
         except InvalidSignature:

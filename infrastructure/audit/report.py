@@ -104,11 +104,19 @@ class Findings:
     def signers(
         self, note: Note, checkpoint: Checkpoint, published: Sequence[Verifier]
     ) -> tuple[Verifier, ...]:
-        """Whose signatures hold. A kept checkpoint vouches for the keys that signed it, and for no other."""
+        """Whose signatures hold. A kept checkpoint vouches for the keys that signed it, and for no other.
+
+        In the log's own name nobody signs but keys that it publishes, and none of these signatures may be wrong.
+        Others, such as witnesses, sign in names of their own.
+        """
+        known = {(key.name, key.key_id): key for key in (*published, *self.trusted)}
+        if any(s.name == checkpoint.origin and (s.name, s.key_id) not in known for s in note.signatures):
+            self.tampered("a signature in the log's name is by a key that the log does not publish")
         trusted = self.trusted or tuple(key for key in published if key.name == checkpoint.origin)
         try:
             if self.kept is not None:
                 trusted = open_note(self.kept, trusted)
+            open_note(note, (*known.values(), *trusted))
             return open_note(note, trusted)
         except Forged as reason:
             self.tampered(str(reason))

@@ -20,14 +20,14 @@ from hypothesis import strategies as st
 from domain.contract.events import ContractArchived
 from domain.organisation.events import OrganisationArchived
 from domain.user.events import UserUnblocked
-from infrastructure.audit.export import NothingToExport
+from infrastructure.audit.export import NothingToExport, export_lines
 from infrastructure.audit.export_file import Busy, write_export
 from infrastructure.audit.proof import check, prove
 from infrastructure.audit.readable import write_readable
 from infrastructure.audit.report import Report, Verdict
 from infrastructure.audit.selected import Asked, Backwards
 from infrastructure.audit.selection import Selection
-from infrastructure.audit.signed_note import Signer, parse_note
+from infrastructure.audit.signed_note import Signer, parse_note, sign
 from infrastructure.audit.verify_file import examined
 from projections.leaf import stored_of
 from tests.auditing import BEGAN, LogInMemory, happened
@@ -228,6 +228,34 @@ def test_a_selection_signed_by_another_key_is_untrusted(tmp_path):
     assert judged(lines, trusted=None).verdict is Verdict.OK
     assert not judged(lines, trusted=None).pinned
     assert judged(lines, trusted=STRANGER).verdict is Verdict.OK
+
+
+def test_while_two_keys_sign_no_signature_of_either_may_be_wrong():
+    """Also that of the key which the auditor has not pinned."""
+    lines = whole_of(LEAVES[:20])
+    told = msgspec.json.decode(lines[-1])
+    text = parse_note(told["checkpoint"]).text
+    told |= {
+        "checkpoint": str(sign(text, [SIGNER, STRANGER])),
+        "keys": [*told["keys"], STRANGER.verifier.vkey()],
+    }
+    assert judged([*lines[:-1], respelled(lines[-1], **told)]).verdict is Verdict.OK
+    note = told["checkpoint"]
+    second = note.rindex(" ") + 1
+    for at in range(second, len(note) - 1):
+        bent = note[:at] + ("A" if note[at] != "A" else "B") + note[at + 1 :]
+        report = judged([*lines[:-1], respelled(lines[-1], **told | {"checkpoint": bent})])
+        assert report.verdict is Verdict.TAMPERED, bent
+    told["keys"].pop()
+    assert judged([*lines[:-1], respelled(lines[-1], **told)]).verdict is Verdict.TAMPERED
+
+
+def whole_of(leaves: list[bytes]) -> list[bytes]:
+    async def lines() -> list[bytes]:
+        parts = [part async for part in export_lines(LogInMemory(SIGNER, leaves))]
+        return b"".join(parts).splitlines(keepends=True)
+
+    return asyncio.run(lines())
 
 
 @pytest.mark.parametrize("size", [1, 2, 255, 256, 257, 512, 640, 699, SIZE])
