@@ -85,10 +85,6 @@ def _signed(recorded: Recorded[ContractSigned]) -> tuple[Effect, ...]:
     return (Tell(user_id=manager_id, text=f"Contract {name} was signed."),)
 
 
-def _certifiable(recorded: Recorded[ContractSigned]) -> tuple[Effect, ...]:
-    return (Ask(kind="certificate.render", about={"contract_id": str(recorded.stream_id)}),)
-
-
 def _invoiced(recorded: Recorded[Invoiced]) -> tuple[Effect, ...]:
     invoice = {"contract_id": str(recorded.stream_id), "invoice_id": str(recorded.event.invoice_id)}
     return (Ask(kind="invoice.render", about=invoice),)
@@ -225,9 +221,6 @@ MAIL_WHEN_EMAIL_CHANGED = Reaction(
 )
 TELL_ACCOUNT_MANAGER_WHEN_CONTRACT_SIGNED = Reaction(
     name="tell_account_manager_when_contract_signed", when=ContractSigned, then=_signed
-)
-RENDER_CERTIFICATE_WHEN_CONTRACT_SIGNED = Reaction(
-    name="render_certificate_when_contract_signed", when=ContractSigned, then=_certifiable
 )
 TELL_ASSIGNEE_WHEN_OCCASION_ASSIGNED = Reaction(
     name="tell_assignee_when_occasion_assigned", when=OccasionAssigned, then=_assigned

@@ -39,7 +39,8 @@ async def forget_user(system: System, user_id: UUID, position: int) -> None:
     for (contract_id,) in await _rows(
         system, "select id from read.contract where signed_by = %s", (user_id,)
     ):
-        await system.certificate_papers.make(contract_id)
+        if await system.certificate_papers.find(contract_id) is not None:
+            await system.certificate_papers.make(contract_id)
     await _exports(system, "users", user_id, position)
     await _older_models(system, position)
 

@@ -1,4 +1,4 @@
-"""Certificates of signatures: made of what the log holds as soon as a signed checkpoint covers it, and kept."""
+"""Certificates of signatures: made by a job when one is first asked for, of what the log alone holds, and kept."""
 
 import asyncio
 from collections.abc import Sequence
@@ -16,6 +16,7 @@ from domain.organisation import aggregate as organisation
 from domain.shared import Event, Recorded, Rules
 from domain.user.account import Active, Blocked, Deactivated
 from domain.user.aggregate import USER
+from domain.user.events import UserErased
 from infrastructure.event_log import EventLog
 from infrastructure.papers.certificate import Evidence, page, set_by
 from infrastructure.papers.kept import Paper, Papers
@@ -93,6 +94,9 @@ class CertificatePapers:
             await asyncio.sleep(0.1)
 
     async def _signer(self, user_id: UUID, position: int) -> str | None:
+        """As he was called then, unless he was erased since, whatever a remembered key could still open."""
+        if any(each.topic == UserErased.TOPIC for each in await self._log.stream(user_id)):
+            return None
         match await self._then(USER, user_id, position):
             case (Active() | Blocked() | Deactivated()) as user:
                 names = " ".join(filter(None, (user.first_name, user.patronymic, user.last_name)))
