@@ -1,12 +1,13 @@
 """API clients: `X-Client-Key` says who, `X-API-Key` proves it, and its terms say from where, to what, how often."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from ipaddress import ip_address, ip_network
 from typing import Any, Protocol
 
 from litestar import Request
 
+from api.answers import Header
 from api.auth import origin_of
 from api.problems import Problem
 from api.route_templates import allowed
@@ -112,6 +113,10 @@ class Limits(Protocol):
         """Takes one request of its quota. Raises RateLimited."""
         ...
 
+    def quota(self, client: KnownClient) -> Sequence[Header]:
+        """Headers that say what is left of it."""
+        ...
+
 
 class ClientKey:
     """Implements api.auth.Way. Its terms are read anew for each request, commands too: they have no other judge."""
@@ -127,7 +132,10 @@ class ClientKey:
         scope: Any = request.scope
         client, key_id = await self._proved(scope)
         _admit(client, scope)
-        await self._limits.client(client)
+        try:
+            await self._limits.client(client)
+        finally:
+            scope["quota"] = self._limits.quota(client)
         self._clients.used(client)
         used = Used(client_id=client.caller.actor.id, key_id=key_id, origin=origin_of(request))
         self._uses.note(used, f"{request.method} {scope['path_template']}", scope["request_id"])

@@ -47,7 +47,7 @@ PREFLIGHT: tuple[Header, ...] = (
     (b"access-control-max-age", b"600"),
 )
 EXPOSED = (
-    b"etag, idempotent-replayed, link, location, retry-after, www-authenticate, "
+    b"etag, idempotent-replayed, link, location, ratelimit, ratelimit-policy, retry-after, www-authenticate, "
     b"x-event-position, x-projection-position, x-request-id"
 )
 
@@ -57,7 +57,7 @@ class Edge:
 
     Handlers find in the scope: `h` (headers as a dict of bytes; of a repeated one the last), `request_id`,
     `client_address` (None on a Unix socket), `user_agent`, `traceparent` (None unless valid). What they put into
-    `set_cookies` joins the answer, whichever it is.
+    `set_cookies` and `quota` join the answer, whichever it is.
     `origins` may call from a browser, with cookies. `trusted_proxies` are networks whose X-Forwarded-For
     counts. `root_path` is taken off addresses and put before Location and Link. Seconds: how long a JSON
     body, or any other, may take to arrive.
@@ -162,7 +162,8 @@ class _Exchange:
     def dress(self, given: Iterable[Header]) -> list[Header]:
         """The answer's own headers, then everybody's."""
         edge = self.edge
-        headers = [*given, *self.scope.get("set_cookies", ()), (b"x-request-id", self.id), *edge.always]
+        joining = (*self.scope.get("set_cookies", ()), *self.scope.get("quota", ()))
+        headers = [*given, *joining, (b"x-request-id", self.id), *edge.always]
         names = {name for name, _ in headers}
         if POLICY[0] not in names:
             headers.append(POLICY)

@@ -24,6 +24,10 @@ ANSWER_HEADERS: dict[str, dict[str, Any]] = {
     ),
     "Link": _header("The next page.", '</api/v1/organisations?page_token=...>; rel="next"'),
     "Retry-After": _header("Seconds to wait.", "1"),
+    "RateLimit-Policy": _header(
+        "How many requests an API client with a limit has in a minute.", '"client";q=600;w=60'
+    ),
+    "RateLimit": _header("How many it has left, and in how many seconds all again.", '"client";r=599;t=43'),
     "WWW-Authenticate": _header(
         "What would be accepted (RFC 6750, RFC 9470).", 'Bearer error="invalid_token"'
     ),

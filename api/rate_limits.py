@@ -1,11 +1,13 @@
 """Where requests are counted: a client's to the one, people's and strangers' by leases that are spent in memory."""
 
+from collections.abc import Sequence
 from functools import lru_cache
 from ipaddress import IPv6Address, ip_address, ip_network
 from math import ceil
 from typing import Protocol
 from uuid import UUID
 
+from api.answers import Header
 from api.problems import RateLimited
 from application.access import Caller
 from application.api_client import KnownClient
@@ -21,6 +23,8 @@ class Limiter(Protocol):
 
     async def take(self, key: UUID | str, quota: int, *, lease: int = 1) -> float | None: ...
 
+    def left(self, key: UUID | str, quota: int) -> tuple[int, float]: ...
+
 
 class Limits:
     """Implements api.auth.Limits and api.client_key.Limits.
@@ -35,6 +39,17 @@ class Limits:
         """Raises RateLimited."""
         if client.rate_limit_per_min is not None:
             _judge(await self._limiter.take(client.caller.actor.id, client.rate_limit_per_min))
+
+    def quota(self, client: KnownClient) -> Sequence[Header]:
+        """What is left to a client with a limit, as draft-ietf-httpapi-ratelimit-headers-10 tells it."""
+        limit = client.rate_limit_per_min
+        if limit is None:
+            return ()
+        left, seconds = self._limiter.left(client.caller.actor.id, limit)
+        return (
+            (b"ratelimit-policy", b'"client";q=%d;w=60' % limit),
+            (b"ratelimit", b'"client";r=%d;t=%d' % (left, ceil(seconds))),
+        )
 
     async def caller(self, caller: Caller) -> None:
         """A person's request; a client's has been counted, and Chancery's own services are not. Raises RateLimited."""

@@ -94,6 +94,13 @@ class Limiter:
         window.left -= 1
         return True
 
+    def left(self, key: Key, quota: int) -> tuple[int, float]:
+        """How many requests it has at least, as far as this process has heard, and in how many seconds all again."""
+        window, now = self._windows.get(key), time.monotonic()
+        if window is None or window.ends <= now:
+            return quota, float(WINDOW)
+        return max(0, quota - window.used + window.left), window.ends - now
+
     async def take(self, key: Key, quota: int, *, lease: int = 1) -> float | None:
         """One request of `quota` a minute. None: granted; else refused, with the seconds until there are more.
 

@@ -668,6 +668,30 @@ async def test_a_client_has_its_limit_and_is_told_when_to_come_back(office):
     assert (await asked(office, made)).status_code == 200
 
 
+async def test_a_client_with_a_limit_is_told_what_is_left_of_it(office):
+    made = await registered(office, rate_limit_per_min=3)
+    told = []
+    for path in (
+        "/permissions/catalogue",
+        "/no-such-thing",
+        "/permissions/catalogue",
+        "/permissions/catalogue",
+    ):
+        answer = await asked(office, made, path)
+        told.append((answer.status_code, answer.headers.get("ratelimit", "none").partition(";t=")[0]))
+    assert told == [
+        (200, '"client";r=2'),
+        (404, "none"),
+        (200, '"client";r=1'),
+        (200, '"client";r=0'),
+    ]
+    refused = await asked(office, made)
+    assert (refused.status_code, refused.headers["ratelimit-policy"]) == (429, '"client";q=3;w=60')
+    seconds = int(refused.headers["ratelimit"].removeprefix('"client";r=0;t='))
+    assert 0 < seconds <= 60
+    assert "ratelimit" not in (await asked(office, await registered(office))).headers
+
+
 async def test_what_is_refused_for_another_reason_costs_no_request(office):
     made = await registered(office, rate_limit_per_min=1, allowed_paths=["/permissions/*"])
     for _ in range(3):

@@ -26,11 +26,12 @@ async def narrow(nats_server):
     with servers.database(servers.Addresses(*os.environ[CLUSTER].split("\n"))) as addresses:
         limits = {"requests_per_minute": PEOPLE, "stranger_requests_per_minute": STRANGERS}
         async with offices.opened(addresses, nats_server.url, **limits) as opened:
+            opened.edge = edge_of(opened.system)
             yield opened
 
 
 def stranger(office, address):
-    transport = httpx.ASGITransport(edge_of(office.system), client=(address, 1))
+    transport = httpx.ASGITransport(office.edge, client=(address, 1))
     return httpx.AsyncClient(transport=transport, base_url="http://testserver/api/v1")
 
 
