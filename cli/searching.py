@@ -22,17 +22,18 @@ def look_through(story: Story, ids: Mapping[str, str], eve: Person) -> None:
     upload = {"file": ("devis.txt", OFFER.encode(), "text/plain")}
     offer = story.call("POST", "/files", 201, files=upload).json()["id"]
     today = datetime.now(UTC).date().isoformat()
-    for subject in SUBJECTS:
+    numbers = list[str]()
+    for subject, enclosed in zip(SUBJECTS, ([], [offer], []), strict=True):
         body = {"organisation_ids": [ids["ORANGE"]], "subject": subject, "received_on": today}
-        came: dict[str, Any] = {"sender_number": "5", "sender_date": today, "attachments": []}
-        if subject.startswith("Sur"):
-            came["attachments"] = [offer]
-        number = story.call("POST", "/letters/incoming", 201, json=body | came).json()["number"]
+        came = {"sender_number": "5", "sender_date": today, "attachments": enclosed}
+        numbers.append(story.call("POST", "/letters/incoming", 201, json=body | came).json()["number"])
     for asked, subject in zip(ASKED, SUBJECTS, strict=True):
         best = _best(story, asked)
         story.holds(best.get("title") == subject, f"{asked}  →  {_shown(best)}")
-    best = _best(story, number.lower())
-    story.holds(best.get("number") == number, f"{number.lower()}  →  {number}, before all else")
+    typed = numbers[-1].lower()
+    story.holds(
+        _best(story, typed).get("number") == numbers[-1], f"{typed}  →  {numbers[-1]}, before all else"
+    )
     found = story.soon(lambda: _best(story, "manomètres") or None, "the file is read")
     by_file = found["title"] == SUBJECTS[1] and found["highlights"][0]["field"] == "attachment"
     story.holds(by_file, f"manomètres  →  the French one, by its enclosure: {_shown(found)}")

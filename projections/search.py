@@ -1,5 +1,6 @@
 """Everything that is searched: a shelf of entries for each noun, and the words of the files that entries carry."""
 
+import asyncio
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
@@ -152,10 +153,10 @@ class Search:
         """The files that the batch tells something of: what their texts say is kept until they are removed."""
         read = [each.stream_id for each in batch if isinstance(each, Recorded) and _is(each, FileTextRead)]
         gone = [each.stream_id for each in batch if isinstance(each, Recorded) and _is(each, FileRemoved)]
-        for file_id in read:
+        for file_id in read:  # one by one: each may say a million characters
             await cursor.execute(b"select text from file_texts where file_id = %b", (file_id,), prepare=True)
             row = await cursor.fetchone()
-            different = "" if row is None else " ".join(dict.fromkeys(words(row[0])))[:MOST_WORDS]
+            different = "" if row is None else await asyncio.to_thread(_different, row[0])
             await cursor.execute(
                 f'insert into "{schema}"."{WORDS}" values (%b, %b)'
                 " on conflict (file_id) do update set words = excluded.words".encode(),
@@ -167,6 +168,10 @@ class Search:
                 f'delete from "{schema}"."{WORDS}" where file_id = any(%b::uuid[])'.encode(), [a_uuid(gone)]
             )
         return read + gone
+
+
+def _different(text: str) -> str:
+    return " ".join(dict.fromkeys(words(text)))[:MOST_WORDS]
 
 
 def _is(recorded: Recorded[Any], event: type[FileTextRead | FileRemoved]) -> bool:

@@ -13,7 +13,6 @@ from projections.columns import SYSTEM, Column, ColumnType, fold_text, trigrams
 from projections.conditions import Condition, every, some
 from projections.keyset import Key, binding_of, continuations, ordering, read_token, token_of
 from projections.search import LANGUAGES, Shelf, key_of
-from projections.search_entry import Entry
 from projections.search_text import words
 
 NEWEST = 200
@@ -237,7 +236,3 @@ def _term(word: str, lexemes: Collection[str]) -> str:
 def _quoted(lexeme: str) -> str:
     """As tsquery takes a lexeme whatever stands in it (PostgreSQL 8.11.2)."""
     return "'" + lexeme.replace("\\", "\\\\").replace("'", "''") + "'"
-
-
-def entry_of(hit: Hit, shelf: Shelf) -> Entry:
-    return shelf.decode(hit.view)

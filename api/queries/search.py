@@ -174,7 +174,7 @@ async def _shown(
     stems: Mapping[str, Stems],
     found: Hits,
 ) -> list[Found]:
-    entries = [(hit.noun, search_query.entry_of(hit, SEARCH.shelves[hit.noun])) for hit in found.hits]
+    entries = [(hit.noun, SEARCH.shelves[hit.noun].decode(hit.view)) for hit in found.hits]
     files = await texts.some({each for _, entry in entries for each in entry.attachments}, MOST_OF_FILE)
     read, left = list[list[Text]](), MARKED
     for _, entry in entries:

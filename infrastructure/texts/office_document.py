@@ -22,18 +22,19 @@ class Encrypted(Exception):
 
 
 class Collector:
-    """What stands in the elements of these names; a line ends where one of `lines` ends."""
+    """What stands in the elements named `texts`; a line ends where one of `lines` ends. Of a spreadsheet's cells those
+    are passed over that only say which of the shared strings they show.
+    """
 
-    def __init__(self, texts: frozenset[str], lines: frozenset[str]) -> None:
+    def __init__(self, texts: set[str], lines: set[str]) -> None:
         self._texts, self._lines = texts, lines
         self._within, self._found = 0, list[str]()
-        self.skip: Callable[[str, dict[str, str]], bool] = lambda _name, _attributes: False
-        self._skipped = False
+        self._shared = False
 
     def begin(self, name: str, attributes: dict[str, str]) -> None:
         local = name.rpartition(":")[2]
         if local == "c":
-            self._skipped = self.skip(local, attributes)
+            self._shared = attributes.get("t") == "s"
         if local in self._texts:
             self._within += 1
 
@@ -45,7 +46,7 @@ class Collector:
             self._found.append("\n")
 
     def characters(self, text: str) -> None:
-        if self._within and not self._skipped:
+        if self._within and not self._shared:
             self._found.append(text)
 
     def take(self) -> str:
@@ -60,10 +61,7 @@ def wordprocessing(file: BinaryIO) -> Iterator[str]:
         stem = name.removeprefix("word/").removesuffix(".xml").rstrip("0123456789")
         return name.startswith("word/") and stem in ("document", "footnotes", "endnotes", "header", "footer")
 
-    def collector() -> Collector:
-        return Collector(frozenset({"t"}), frozenset({"p", "tab", "br"}))
-
-    yield from _parts(file, wanted, collector)
+    yield from _parts(file, wanted, lambda: Collector({"t"}, {"p", "tab", "br"}))
 
 
 def spreadsheet(file: BinaryIO) -> Iterator[str]:
@@ -72,21 +70,13 @@ def spreadsheet(file: BinaryIO) -> Iterator[str]:
     def wanted(name: str) -> bool:
         return name == "xl/sharedStrings.xml" or name.startswith("xl/worksheets/sheet")
 
-    def collector() -> Collector:
-        made = Collector(frozenset({"t", "v"}), frozenset({"si", "c"}))
-        made.skip = lambda _name, attributes: attributes.get("t") == "s"  # the place of a shared string
-        return made
-
-    yield from _parts(file, wanted, collector)
+    yield from _parts(file, wanted, lambda: Collector({"t", "v"}, {"si", "c"}))
 
 
 def opendocument(file: BinaryIO) -> Iterator[str]:
     """Everything in the body (ISO/IEC 26300)."""
-
-    def collector() -> Collector:
-        return Collector(frozenset({"body"}), frozenset({"p", "h", "s", "tab", "line-break"}))
-
-    yield from _parts(file, lambda name: name == "content.xml", collector)
+    lines = {"p", "h", "s", "tab", "line-break"}
+    yield from _parts(file, lambda name: name == "content.xml", lambda: Collector({"body"}, lines))
 
 
 def _parts(
