@@ -283,11 +283,13 @@ def test_the_office_gets_paid(paste, admin, chancery, tmp_path):
     _, note = paste(preface, undo, **given, PAYMENT=payment["id"])
     assert note["number"].startswith("AV-")
     position = {"X-Min-Position": str(note["position"])}
-    assert admin.get(f"/organisations/{place}/balance", headers=position).status_code == 200
-    balance, statement, open_ones = paste(preface, look, **given)
+    for path in (f"/organisations/{place}/balance", "/dashboards/contracts"):
+        assert admin.get(path, headers=position).status_code == 200
+    balance, statement, open_ones, board = paste(preface, look, **given)
     assert balance["balances"][0]["balance"] == {"amount": "4000.00", "currency": "EUR"}
     assert [each["kind"] for each in statement["data"]] == ["invoice", "payment", "reversal", "credit_note"]
     assert invoice["id"] in [each["id"] for each in open_ones["data"]]
+    assert {each["name"]: each["count"] for each in board["data"]}["owed"] >= 1
     paste(check, CHANCERY_DATA_DIR=str(chancery.data_dir))
 
 
