@@ -66,7 +66,7 @@ async def story(office, tmp_path_factory) -> Story:
     place = await office.organisation(
         management={"position": "CEO", "name": "Ada"}, region_code="77", account_manager_id=str(anna.id)
     )
-    contract = await money.signed(office, "1000.00", organisation=place)
+    contract = await money.signed(office, "1000.00", organisation=place, custom_id="Audited-1")
     signed_at = await office.head()
     await money.pay(admin, contract, money.euros("300.00"))
     await money.invoice(admin, contract, money.euros("500.00"))
@@ -157,7 +157,14 @@ async def test_a_record_is_told_as_the_api_tells_it_as_of_any_moment(story):
 async def test_a_right_is_answered_as_the_office_answers_it(story):
     contract = story.contract.rsplit("/", 1)[1]
     place = story.organisation.rsplit("/", 1)[1]
-    things = [("contract", contract), ("organisation", place), ("global", "*"), ("user", str(story.anna.id))]
+    things = [
+        ("contract", contract),
+        ("contract", "audited-1"),
+        ("contract", "never"),
+        ("organisation", place),
+        ("global", "*"),
+        ("user", str(story.anna.id)),
+    ]
     asked = 0
     for position in (story.signed_at, await story.office.head() - 1):
         at = story.replay().moment(moment(str(position)))
