@@ -47,7 +47,8 @@ class Amendment(Struct, frozen=True, kw_only=True, rename={"before": "from", "af
 
 
 class Contract(Struct, frozen=True, kw_only=True):
-    """One contract. `signed_version` is the version that was signed, `document_sha256` its fingerprint.
+    """One contract. `signed_version` is the version that was signed, `document_sha256` its fingerprint; `signed_position`
+    is where the log proves it. `signed_by` was known by `credential`, and had given his password at `proved_at`.
 
     `remaining`: of its amount, not yet paid. `balance`: what is owed on its invoices, so invoiced less paid.
     `occasions`: those not withdrawn.
@@ -76,6 +77,9 @@ class Contract(Struct, frozen=True, kw_only=True):
     signed_by: UUID | None = None
     signed_version: int | None = None
     document_sha256: str | None = None
+    signed_position: int | None = None
+    credential: str | None = None
+    proved_at: datetime | None = None
     canceled_at: datetime | None = None
     cancel_reason: str | None = None
     archived_at: datetime | None = None
@@ -177,6 +181,9 @@ def fold(view: Contract | None, recorded: Recorded[ContractEvent]) -> Contract:
                 signed_by=event.signed_by,
                 signed_version=event.signed_version,
                 document_sha256=event.document_sha256,
+                signed_position=recorded.position,
+                credential=event.credential,
+                proved_at=event.proved_at,
             )
         case ContractCanceled():
             return replace(
@@ -232,7 +239,7 @@ def _amended(view: Contract, event: ContractAmended, recorded: Recorded[Contract
 
 CONTRACTS = Fold(
     name="contract",
-    version=3,
+    version=4,
     view=Contract,
     columns=COLUMNS,
     fold=fold,

@@ -91,6 +91,8 @@ async def test_the_event_says_who_when_and_by_which_proof_and_seals_from_where(o
     assert meta["session_id"] == str(last.metadata.session_id)
     assert last.metadata.origin.address is not None
     assert last.metadata.origin.address not in str(meta)
+    record = (await office.admin.get(contract)).json()
+    assert (record["signed_position"], record["credential"]) == (last.position, "password")
 
 
 async def test_a_program_signs_with_its_key(office):
