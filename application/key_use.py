@@ -26,6 +26,8 @@ EVERY = timedelta(seconds=60)
 """How often a key that goes on being used from one place is noted: the first time at once."""
 TOLD_APART = 1_000
 """Keys and places that a process tells apart; requests from more of them are counted by client."""
+OF_ONE_COUNT = 1_000
+"""Clients in one count, so that no event ever is too large."""
 LOOK = 1.0
 """Seconds between two looks at what is to be noted."""
 
@@ -94,29 +96,30 @@ class KeyUses:
         """What is due by now: so many one by one, the rest as one count."""
         now = self._clock()
         due = [(used, tally) for used, tally in self._tallies.items() if tally.due <= now]
-        used_again = [(used, tally) for used, tally in due if tally.routes]
+        again = [(used, tally) for used, tally in due if tally.routes]
         for used, tally in due:
             if not tally.routes:
                 del self._tallies[used]
-        for used, tally in used_again[: self._at_once]:
-            routes, until = tally.routes.copy(), tally.until
-            await self._journal.append(
-                NoteKeyUse(
-                    client_id=used.client_id,
-                    key_id=used.key_id,
-                    since=tally.since,
-                    until=until,
-                    routes=dict(sorted(routes.items())),
-                ),
-                _by_client(used, tally.request_id),
-                by=f"key:{used.key_id}",
-            )
-            tally.routes -= routes  # others may have come meanwhile
-            tally.since, tally.due = until, now + EVERY
-        for used, tally in used_again[self._at_once :]:
+        for used, tally in again[: self._at_once]:
+            await self._noted(used, tally, now)
+        for used, tally in again[self._at_once :]:
             self._count(used.client_id, tally.routes.total(), tally.since)
             del self._tallies[used]
         await self._counted()
+
+    async def _noted(self, used: Used, tally: _Tally, now: datetime) -> None:
+        """More may come while it is written."""
+        routes, until = tally.routes.copy(), tally.until
+        command = NoteKeyUse(
+            client_id=used.client_id,
+            key_id=used.key_id,
+            since=tally.since,
+            until=until,
+            routes=dict(sorted(routes.items())),
+        )
+        await self._journal.append(command, _by_client(used, tally.request_id), by=f"key:{used.key_id}")
+        tally.routes -= routes
+        tally.since, tally.due = until, now + EVERY
 
     def _count(self, client_id: UUID, requests: int, at: datetime) -> None:
         self._more_since = min(self._more_since, at) if self._more else at
@@ -125,7 +128,7 @@ class KeyUses:
     async def _counted(self) -> None:
         if not self._more:
             return
-        counts = self._more.copy()
+        counts = Counter(dict(self._more.most_common(OF_ONE_COUNT)))
         command = CountKeyUses(
             since=self._more_since, until=self._clock(), counts=dict(sorted(counts.items()))
         )

@@ -7,7 +7,7 @@ from uuid import UUID
 import pytest
 
 from application.execute import Execute
-from application.key_use import EVERY, NOTED_A_SECOND, TOLD_APART, KeyUses, Used
+from application.key_use import EVERY, NOTED_A_SECOND, OF_ONE_COUNT, TOLD_APART, KeyUses, Used
 from domain.key_use.events import KeyUseNoted, KeyUsesCounted
 from domain.shared import Origin
 from infrastructure.event_store import new_id
@@ -130,6 +130,18 @@ async def test_whoever_changes_his_name_with_each_request_takes_no_memory(log):
             each.event.requests if isinstance(each.event, KeyUseNoted) else each.event.counts[str(ONE)]
         )
     assert told == {KeyUseNoted: NOTED_A_SECOND, KeyUsesCounted: 1, "requests": TOLD_APART + 50}
+
+
+async def test_a_count_of_however_many_clients_is_never_too_large(log):
+    clients = [UUID(int=number) for number in range(1, TOLD_APART + OF_ONE_COUNT + 300)]
+    for client in clients:
+        log.use(client)
+    for _ in range(3):
+        await log.uses.write()
+    counted = Counter()
+    for each in await log.told():
+        counted.update(each.event.counts if isinstance(each.event, KeyUsesCounted) else {})
+    assert counted.total() == len(clients) - NOTED_A_SECOND
 
 
 async def test_what_comes_while_it_is_written_and_what_could_not_be_is_written_later(log, monkeypatch):
