@@ -154,6 +154,10 @@ class Settings(Servers, frozen=True, kw_only=True):
             description="what of the log is copied to the bucket: hashes and checkpoints, its entries, too, or nothing"
         ),
     ] = "hashes"
+    witnesses: Annotated[
+        tuple[str, ...],
+        Meta(description="who cosigns checkpoints (C2SP tlog-witness): a URL, a space, a key, for each"),
+    ] = ()
     check_hours: Annotated[
         int,
         Meta(ge=0, le=720, description="hours between two checks of guards, read models and log; 0 = never"),

@@ -54,6 +54,12 @@ def _key(value: str) -> str | None:
     return None if length == 32 else f"must be 32 bytes in base64, not {length}"
 
 
+_WITNESS = _matches(
+    r"https?://\S+ +[^\s+]+\+[0-9a-f]{8}\+[A-Za-z0-9+/]+=*",
+    "must be a URL, a space and a key: name+id+base64",
+)
+
+
 def _no_letter(value: str) -> str | None:
     return "must be no letters, digits or spaces" if any(c.isalnum() or c.isspace() for c in value) else None
 
@@ -127,6 +133,7 @@ RULES: Mapping[str, Rule] = {
     "geo_url": _HTTP,
     "smtp_url": _mail_server,
     "mail_from": _mail_address,
+    "witnesses": _WITNESS,
 }
 """By setting; for a list, the rule of each of its entries."""
 

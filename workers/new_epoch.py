@@ -91,7 +91,7 @@ async def begin(
 
 
 async def _set_back(connection: AsyncConnection[Any], head: int) -> None:
-    """Who stands beyond the last event that is left would take new events at those positions for read: such a read model
+    """Who stands beyond the last event that is left would take new events at those positions for read: such a model
     waits to be rebuilt, as of a version that no program has, and reactions go on from here.
     """
     await connection.execute(

@@ -1,7 +1,7 @@
 """Copies tiles and checkpoints to the object store, some seconds behind the signer; what is there says where it is."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import structlog
 
@@ -9,13 +9,14 @@ from infrastructure.alarms import alarm, all_clear
 from infrastructure.audit.copy import Contradicted, LogCopy
 from infrastructure.audit.keys import published_keys
 from infrastructure.audit.signed_note import Forged, Untrusted, open_note, parse_note, parse_vkey
+from infrastructure.audit.witness import NotCosigned, Remembers, Witness
 from infrastructure.bounded import Busy
 from infrastructure.object_parts import StoreUnavailable
 from infrastructure.object_store import ObjectStore
 from infrastructure.postgres import TILES
 from infrastructure.role import Connection, hold
 from projections.audit_log import entry_bundle
-from projections.audit_tree import SignedCheckpoint, tile
+from projections.audit_tree import SignedCheckpoint, consistency_proof, tile
 from projections.merkle import EMPTY_ROOT
 from projections.proofs import Checkpoint, Malformed, parse_checkpoint
 from projections.tiles import WIDTH, TileAt
@@ -32,10 +33,16 @@ AWAY = (StoreUnavailable, Busy, Away)
 
 
 class TileCopy:
-    """`entries`: whether entry bundles are copied, too: only to a store that is as private as the log."""
+    """`entries`: whether entry bundles are copied, too: only to a store that is as private as the log.
 
-    def __init__(self, objects: ObjectStore, *, entries: bool, every: float = EVERY) -> None:
+    `witnesses` are asked to cosign each checkpoint before it is copied; nobody waits for one that is away.
+    """
+
+    def __init__(
+        self, objects: ObjectStore, *, entries: bool, every: float = EVERY, witnesses: Sequence[Witness] = ()
+    ) -> None:
         self._objects, self._entries, self._every = objects, entries, every
+        self._witnesses = witnesses
 
     async def run(self, url: str) -> None:
         """Hold the role, or stand by for it, for ever. Raises EpochMismatch."""
@@ -87,8 +94,32 @@ class TileCopy:
                 await copy.put_bundle(at.number, width, bundle)
         for at in _filled(copied.size, signed.size):
             await copy.drop_partial(at)
-        await copy.put_checkpoint(signed.note)
-        return parse_checkpoint(parse_note(signed.note).text)
+        checkpoint = parse_checkpoint(parse_note(signed.note).text)
+        await copy.put_checkpoint(signed.note + await self._cosigned(connection, signed.note, checkpoint))
+        return checkpoint
+
+    async def _cosigned(self, connection: Connection, note: str, checkpoint: Checkpoint) -> str:
+        """The lines of those witnesses that answer. One that contradicts us raises an alarm and stops nothing: it is
+        somebody else's.
+        """
+
+        async def proof(seen: int) -> Sequence[bytes] | None:
+            return await consistency_proof(connection, seen, checkpoint.size)
+
+        lines: list[str] = []
+        for witness in self._witnesses:
+            name = f"witness {witness.cosigner.name}"
+            try:
+                lines.append(await witness.cosign(note, checkpoint, proof))
+                await all_clear(connection, name)
+            except Remembers as more:
+                if more.size > await _head(connection):  # else it is this checkpoint that comes late
+                    log.error("tile_copy.contradicted", reason=str(more))  # noqa: TRY400 - no fault of the program
+                    await alarm(connection, name, str(more))
+            except NotCosigned as reason:
+                log.warning("tile_copy.not_cosigned", reason=str(reason))
+                await alarm(connection, name, str(reason))
+        return "".join(lines)
 
 
 class CopyPlace:
@@ -116,6 +147,13 @@ class CopyPlace:
         except (Malformed, Forged, Untrusted) as reason:
             raise EpochMismatch(f"the checkpoint of the copy is not by this log: {reason}") from None
         return Seen(place=self.name, size=checkpoint.size, root=checkpoint.root)
+
+
+async def _head(connection: Connection) -> int:
+    row = await (
+        await connection.execute("select coalesce(max(notification_id), 0) from stored_events")
+    ).fetchone()
+    return row[0] if row else 0
 
 
 async def _signed_after(connection: Connection, size: int) -> SignedCheckpoint | None:

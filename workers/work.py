@@ -9,6 +9,8 @@ from urllib.parse import urlsplit
 import structlog
 from psycopg_pool import AsyncConnectionPool
 
+from infrastructure import outbound
+from infrastructure.audit.witness import Witness
 from infrastructure.bootstrap import System, running
 from infrastructure.event_codec import EventCodec
 from infrastructure.event_log import EventLog
@@ -92,7 +94,10 @@ def copied(settings: Settings) -> bool:
 
 
 def tile_copy(system: System) -> TileCopy:
-    return TileCopy(system.objects, entries=system.settings.tile_copy == "entries")
+    """Raises Malformed for a witness whose key is none."""
+    asking = outbound.client()
+    witnesses = [Witness(asking, setting) for setting in system.settings.witnesses]
+    return TileCopy(system.objects, entries=system.settings.tile_copy == "entries", witnesses=witnesses)
 
 
 def origin_of(settings: Settings) -> str:

@@ -178,9 +178,9 @@ async def test_while_the_store_is_away_it_says_so_and_then_catches_up(
     assert len(await theirs.row(0, 510)) == 510 * 32
 
 
-def _alarm(owner_dsn: str) -> str | None:
+def _alarm(owner_dsn: str, name: str = ALARM) -> str | None:
     with psycopg.connect(owner_dsn) as owner:
-        row = owner.execute("select detail from alarms where name = %s", (ALARM,)).fetchone()
+        row = owner.execute("select detail from alarms where name = %s", (name,)).fetchone()
         return row and row[0]
 
 
