@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from infrastructure.event_codec import event_classes, personal_fields
+from infrastructure.exports.lists import listings
 from projections.projection import Fold, discover
 
 PAGE = Path(__file__).parents[2] / "docs" / "personal-data.md"
@@ -48,3 +49,10 @@ def test_every_read_model_with_copies_of_others_forgets_them(topic):
 
 def test_what_is_shown_of_an_actor_is_a_copy_too():
     assert MODELS["session"].copies is not None
+
+
+def test_no_list_that_is_given_out_as_a_file_has_copies_of_others():
+    """workers/forgetting.py deletes exports of the persons' own lists, and those that the person asked for."""
+    given_out = {listing.name for listing in listings().values()}
+    assert {"user", "contact"} <= given_out
+    assert {name for name in given_out if name in MODELS and MODELS[name].copies is not None} == set()
