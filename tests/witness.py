@@ -59,7 +59,9 @@ class Witness:
         path = [b64decode(line) for line in head.split("\n") if line]
         if size == checkpoint.size and root != checkpoint.root:
             return 409, b"%d\n" % size
-        if 0 < size < checkpoint.size and not verifier.is_continued(size, checkpoint.size, root, checkpoint.root, path):
+        if 0 < size < checkpoint.size and not verifier.is_continued(
+            size, checkpoint.size, root, checkpoint.root, path
+        ):
             return 422, b""
         self.seen[checkpoint.origin] = (checkpoint.size, checkpoint.root)
         at = int(time.time())
