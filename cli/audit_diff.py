@@ -8,11 +8,11 @@ import msgspec
 import rich_click as click
 from click import get_current_context
 
-from cli.audit_replay import WHEN, export_file, id_option, life_of, model_option, sound, until_of
-from cli.auditing import fail, kept_option, key_option, lines_of
+from cli.audit_replay import WHEN, answering, export_file, id_option, life_of, model_option, sound, until_of
+from cli.auditing import kept_option, key_option, lines_of
 from domain.shared import Stored
 from infrastructure.audit.difference import Side, Unlike, unlike
-from infrastructure.audit.replay import NotWhole, Replay
+from infrastructure.audit.replay import Replay
 from infrastructure.audit.report import Report, Verdict
 from infrastructure.audit.selection import Opens
 from infrastructure.event_codec import EventCodec
@@ -48,15 +48,13 @@ def diff(
     with file.open("rb") as lines:
         report = sound(lines, keys, kept)
         if other is not None:
-            with other.open("rb") as theirs:
+            with other.open("rb") as theirs, answering():
                 _exports(lines, report, theirs, sound(theirs, keys, None))
             return
-        try:
+        with answering():
             life = life_of(Replay(lines, report), model, record, until_of(None, report))
             changed = life.diff(until_of(first, report), until_of(last, report))
             click.echo(msgspec.json.encode(changed, order="deterministic"))
-        except NotWhole as reason:
-            fail(str(reason), Verdict.INCOMPLETE)
 
 
 def _exports(file: BinaryIO, report: Report, other: BinaryIO, second: Report) -> None:

@@ -2,7 +2,8 @@
 
 import asyncio
 import re
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -94,7 +95,7 @@ def replay(
         raise click.UsageError("a right has no versions: give a position or an instant")
     with file.open("rb") as lines:
         report = sound(lines, keys, kept)
-        try:
+        with answering():
             replayed, until = Replay(lines, report), until_of(as_of, report)
             if history:
                 _print(_encode(each) for each in life_of(replayed, model, record, until).history())
@@ -102,10 +103,17 @@ def replay(
                 _rows(replayed, MODELS[model], until, record)
             else:
                 asyncio.run(_right(replayed, until, as_of, can or who_can or "", subject, on or ("", "")))
-        except (NotWhole, StartError) as reason:
-            fail(str(reason), Verdict.INCOMPLETE)
-        except (UnknownTopic, msgspec.MsgspecError) as reason:
-            fail(f"this version cannot read an entry: {reason}", Verdict.INCOMPLETE)
+
+
+@contextmanager
+def answering() -> Generator[None]:
+    """What an export cannot answer, or this version cannot read, ends the command with a sentence."""
+    try:
+        yield
+    except (NotWhole, StartError) as reason:
+        fail(str(reason), Verdict.INCOMPLETE)
+    except (UnknownTopic, msgspec.MsgspecError) as reason:
+        fail(f"this version cannot read an entry: {reason}", Verdict.INCOMPLETE)
 
 
 def sound(file: BinaryIO, keys: tuple[str, ...], kept: BinaryIO | None) -> Report:

@@ -12,10 +12,13 @@ from msgspec import Struct
 
 from infrastructure.audit import export, selected
 from infrastructure.audit.export import Order, Source, export_lines
-from infrastructure.audit.form import LONGEST_LINE, Block, End, ProvedLine, checkpoint_of, encode, written
+from infrastructure.audit.form import LONGEST_LINE, Block, End, ProvedLine, encode, written
+from infrastructure.audit.paths import Paths
 from infrastructure.audit.report import Verdict
 from infrastructure.audit.selected import Asked, selected_lines, settle
 from infrastructure.audit.verify_file import examiner_for
+from projections.merkle import verify_consistency
+from projections.proofs import Malformed
 from projections.tiles import WIDTH
 
 Progress = Callable[[int, int], None]
@@ -63,7 +66,9 @@ async def write_export(source: Source, asked: Asked, file: Path, told: Progress)
             fcntl.flock(part, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise Busy(f"another export is writing to {file}") from None
-        order, done = _resumable(begun, part, asked, fresh) or (fresh, _NOTHING)
+        kept = await _settled_before(source, _read(begun), asked, fresh)
+        done = _NOTHING if kept is None else _sound(part, kept)
+        order = fresh if kept is None or done is _NOTHING else kept
         part.truncate(done.size)
         if done is _NOTHING:
             begun.write_bytes(encode(_Begun(asked=asked, order=order)))
@@ -103,33 +108,44 @@ def _finish(part: BinaryIO, file: Path) -> None:
     Path(part.name).replace(file)
 
 
-def _resumable(begun: Path, part: BinaryIO, asked: Asked, now: Order) -> tuple[Order, _Done] | None:
-    """What to go on with, if the part is of the same log, was begun for the same, and is sound as far as it goes."""
+def _read(begun: Path) -> bytes:
     try:
-        kept = msgspec.json.decode(begun.read_bytes(), type=_Begun)
-    except (FileNotFoundError, msgspec.MsgspecError):
+        return begun.read_bytes()
+    except FileNotFoundError:
+        return b""
+
+
+async def _settled_before(source: Source, begun: bytes, asked: Asked, now: Order) -> Order | None:
+    """What an unfinished file was to be, if it was begun for the same, of this very log."""
+    try:
+        before = msgspec.json.decode(begun, type=_Begun)
+        old, new = before.order.head, now.head
+    except (msgspec.MsgspecError, Malformed):
         return None
-    head = checkpoint_of(kept.order.checkpoint)
-    if kept.asked != asked or head.origin != now.head.origin or head.size > now.head.size:
+    if before.asked != asked or old.origin != new.origin or old.size > new.size:
         return None
+    proof = await Paths(source, new.size).consistency(old.size)
+    return before.order if verify_consistency(old.size, new.size, old.root, new.root, proof) else None
+
+
+def _sound(part: BinaryIO, order: Order) -> _Done:
+    """How far the part can be gone on with: nowhere, if anything in it is not as it must be."""
+    whole = order.selection is None
     begins = (
-        export.first_line(kept.order)
-        if kept.order.selection is None
-        else selected.first_line(kept.order, kept.order.selection)
+        export.first_line(order) if order.selection is None else selected.first_line(order, order.selection)
     )
     lines, entries, done = _lines(part), 0, _NOTHING
     if next(lines, b"") != begins:
-        return None
+        return _NOTHING
     examiner = examiner_for(begins)
     examiner.take(begins)
     for line in lines:
         examiner.take(line)
         entries += line.startswith(b'{"i":')
-        if reached := _reached(line, whole=kept.order.selection is None):
+        if reached := _reached(line, whole=whole):
             done = _Done(part.tell(), entries, reached)
-    if done is _NOTHING or any(each.verdict is not Verdict.INCOMPLETE for each in examiner.report().findings):
-        return None
-    return kept.order, done
+    found = examiner.report().findings
+    return done if all(each.verdict is Verdict.INCOMPLETE for each in found) else _NOTHING
 
 
 def _reached(line: bytes, *, whole: bool) -> int | None:

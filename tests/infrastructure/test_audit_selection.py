@@ -356,13 +356,25 @@ def test_what_cannot_be_gone_on_with_is_begun_anew(tmp_path, bend, asked):
     assert judged(file.read_bytes().splitlines(keepends=True)).verdict is Verdict.OK
 
 
-def test_another_log_is_begun_anew(tmp_path):
+@pytest.mark.parametrize(
+    "other",
+    [
+        LogInMemory(Signer("other.example", bytes(32)), LEAVES),
+        LogInMemory(SIGNER, LEAVES[:600]),
+        LogInMemory(
+            SIGNER, [*LEAVES[:600], *happened([UserUnblocked(role="user")] * 900, PEOPLE, RECORDS)[600:]]
+        ),
+    ],
+    ids=["another name", "an earlier state", "a fork"],
+)
+def test_another_log_is_begun_anew(tmp_path, other):
     file, log = tmp_path / "log.ndjson", LogInMemory(SIGNER, LEAVES)
     log.fails_at = 2
     with pytest.raises(ConnectionResetError):
         write(file, WHOLE, log)
-    other = LogInMemory(Signer("other.example", bytes(32)), LEAVES)
-    assert write(file, WHOLE, other) == (SIZE, 0)
+    assert write(file, WHOLE, other) == (len(other.entries), 0)
+    (tmp_path / "log.ndjson.part.order").write_bytes(b'{"asked":{},"order":{"checkpoint":"","keys":[]}}')
+    assert write(file, WHOLE, other) == (len(other.entries), 0)
 
 
 def test_two_do_not_write_to_one_file(tmp_path):
