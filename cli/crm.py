@@ -29,8 +29,8 @@ def crm_day(story: Story, organisation: str) -> None:
 
 def _sell(story: Story, organisation: str, alice: Person, gilles: Person) -> None:
     story.step("A day of the CRM: a client, a contract, a signature")
-    client: dict[str, Any] = {"first_name": "Kate", "last_name": "Martel", "email": "kate@example.org"}
-    contact = _post(story, alice, f"/organisations/{organisation}/contacts", **client)["id"]
+    client = {"first_name": "Kate", "last_name": "Martel", "email": "kate@example.org"}
+    contact = _post(story, alice, f"/organisations/{organisation}/contacts", client)["id"]
     story.shows("Alice of Commercial adds a client, so she answers for her")
     body = {
         "kind": "sale",
@@ -41,7 +41,7 @@ def _sell(story: Story, organisation: str, alice: Person, gilles: Person) -> Non
         "amount": euros("12000.00"),
     }
     refused = story.call("POST", "/contracts", 403, json=body, headers=alice.headers).json()
-    _post(story, gilles, "/contracts", **body)
+    _post(story, gilles, "/contracts", body)
     contract = story.read(CONTRACT)
     story.holds(
         contract["account_manager_id"] == alice.id,
@@ -54,7 +54,7 @@ def _sell(story: Story, organisation: str, alice: Person, gilles: Person) -> Non
     )
     early = story.call("POST", "/occasions", 409, json=_gala(contract["id"]), headers=alice.headers).json()
     story.shows(f"an occasion before the signature: 409 {early['code']}")
-    _post(story, alice, f"{CONTRACT}/sign", status=200)
+    _post(story, alice, f"{CONTRACT}/sign", {}, 200)
     signed = story.read(CONTRACT)
     story.shows(f"Alice signs what has the SHA-256 {signed['document_sha256'][:16]}…")
 
@@ -62,12 +62,12 @@ def _sell(story: Story, organisation: str, alice: Person, gilles: Person) -> Non
 def _hold(story: Story, alice: Person, gilles: Person, sofia: Person) -> None:
     story.step("An occasion is sold, assigned and held by Support")
     gala = _gala(story.read(CONTRACT)["id"])
-    path = f"/occasions/{_post(story, alice, '/occasions', **gala)['id']}"
+    path = f"/occasions/{_post(story, alice, '/occasions', gala)['id']}"
     without = _counts(story, gilles, "gestion")["without_support"]
     self_taken = {"user_id": sofia.id}
     refused = story.call("POST", f"{path}/assign", 403, json=self_taken, headers=sofia.headers).json()
     story.shows(f"Sofia of Support may not take it herself: 403, it takes {refused['required']}")
-    _post(story, gilles, f"{path}/assign", status=200, user_id=sofia.id)
+    _post(story, gilles, f"{path}/assign", {"user_id": sofia.id}, 200)
     after = _counts(story, gilles, "gestion")["without_support"]
     story.holds((without, after) == (1, 0), "Gilles assigns her: 1 occasion was without support, now 0 are")
     story.call("PATCH", path, 200, json={"notes": "Bring chairs."}, headers=sofia.headers)
@@ -80,15 +80,18 @@ def _hold(story: Story, alice: Person, gilles: Person, sofia: Person) -> None:
 
 def _get_paid(story: Story, gilles: Person, organisation: str) -> None:
     story.step("It is invoiced, paid in part, reversed, amended; and every sum can be made again")
-    bill = _post(story, gilles, f"{CONTRACT}/invoices", amount=euros("6000.00"), due_on="2026-12-31")
-    paid: dict[str, Any] = {"amount": euros("2500.00"), "paid_on": "2026-03-01", "reference": "VIR GALA 0301"}
-    bounced = _post(story, gilles, f"{CONTRACT}/payments", **paid)
+    billed = {"amount": euros("6000.00"), "due_on": "2026-12-31"}
+    bill = _post(story, gilles, f"{CONTRACT}/invoices", billed)
+    paid = {"amount": euros("2500.00"), "paid_on": "2026-03-01", "reference": "VIR GALA 0301"}
+    bounced = _post(story, gilles, f"{CONTRACT}/payments", paid)
     much = {**paid, "amount": euros("9500.01")}
     refused = story.call("POST", f"{CONTRACT}/payments", 422, json=much, headers=_keyed(gilles)).json()
     story.shows(f"one cent more than remains: 422 {refused['code']}")
-    _post(story, gilles, f"{CONTRACT}/payments/{bounced['id']}/reverse", status=200, reason="It bounced.")
-    _post(story, gilles, f"{CONTRACT}/payments", **{**paid, "amount": euros("1000.00")})
-    _post(story, gilles, f"{CONTRACT}/amend", status=200, amount=euros("13000.00"), reason="More guests.")
+    reverse = f"{CONTRACT}/payments/{bounced['id']}/reverse"
+    _post(story, gilles, reverse, {"reason": "It bounced."}, 200)
+    _post(story, gilles, f"{CONTRACT}/payments", {**paid, "amount": euros("1000.00")})
+    more = {"amount": euros("13000.00"), "reason": "More guests."}
+    _post(story, gilles, f"{CONTRACT}/amend", more, 200)
     lines = story.read(f"/organisations/{organisation}/statement")["data"]
     told = [f"{line['kind']} {line['amount']['amount']} → {line['balance']['amount']}" for line in lines]
     story.shows(f"statement, with what is owed after each: {', '.join(told)}")
@@ -133,7 +136,7 @@ def _counts(story: Story, person: Person, name: str) -> dict[str, int]:
     return {each["name"]: each["count"] for each in shown["data"]}
 
 
-def _post(story: Story, person: Person, path: str, *, status: int = 201, **body: Any) -> Any:
+def _post(story: Story, person: Person, path: str, body: Mapping[str, Any], status: int = 201) -> Any:
     return story.call("POST", path, status, json=body, headers=_keyed(person)).json()
 
 
