@@ -145,11 +145,12 @@ class Occasions:
             raise OccasionUnknown("There is no such occasion.") from None
 
     async def _find(self, occasion_id: UUID) -> tuple[UUID, Occasion | None]:
-        """The contract it belongs to, and what was remembered of it. Raises OccasionUnknown."""
+        """The contract it belongs to, and the occasion as it is now. Raises OccasionUnknown."""
         contract_id = await self._claims.owner(OCCASION, str(occasion_id))
         if contract_id is None:
             raise OccasionUnknown("There is no such occasion.")
-        return contract_id, _within((await self._store.load(CONTRACT, contract_id)).state, occasion_id)
+        loaded = await self._store.load(CONTRACT, contract_id, fresh=True)
+        return contract_id, _within(loaded.state, occasion_id)
 
     async def _of_support(self, user_id: UUID) -> Reliance:
         """That he is one of them, and active, when it is written. Raises NotOfSupport."""

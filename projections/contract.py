@@ -47,8 +47,10 @@ class Amendment(Struct, frozen=True, kw_only=True, rename={"before": "from", "af
 
 
 class Contract(Struct, frozen=True, kw_only=True):
-    """One contract. `signed_version` is the version that was signed, `document_sha256` its fingerprint, and where the log
-    proves it `signed_position`. `signed_by` was known by `credential`, and had given his password at `proved_at`.
+    """One contract. `signed_version` is the version that was signed, `document_sha256` its fingerprint.
+
+    `signed_position`: where the log proves it; `credential`: how `signed_by` was known; `proved_at`: when he had given
+    his password.
 
     `remaining`: of its amount, not yet paid. `balance`: what is owed on its invoices, so invoiced less paid.
     `occasions`: those not withdrawn.

@@ -59,9 +59,11 @@ def evidence_in(pdf: bytes) -> dict[str, Any]:
 
 
 def streams(pdf: bytes) -> Iterator[bytes]:
+    view = memoryview(pdf)
     for start in re.finditer(rb"(?<!end)stream\r?\n", pdf):
+        begin = start.end()
         try:
-            yield zlib.decompressobj().decompress(pdf[start.end() :], 1_000_000)
+            yield zlib.decompressobj().decompress(view[begin : begin + 1_000_000], 1_000_000)
         except zlib.error:
             continue
 
@@ -159,7 +161,10 @@ def main() -> int:
     given = options.parse_args()
     try:
         return verify(Path(given.certificate).read_bytes(), given.key)
-    except (Tampered, InvalidSignature, ValueError, KeyError, TypeError) as reason:
+    except InvalidSignature:
+        print("tampered with: a signature is not by the key that it names")
+        return TAMPERED
+    except (Tampered, ValueError, KeyError, TypeError, OverflowError, RecursionError) as reason:
         print(f"tampered with: {reason}")
         return TAMPERED
 

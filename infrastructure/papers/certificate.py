@@ -124,7 +124,7 @@ def evidence_in(file: bytes) -> Evidence:
         raise NoCertificate(f"{len(found) or 'no'} pieces of evidence that can be read are attached")
     try:
         return msgspec.json.decode(found[0], type=Evidence)
-    except msgspec.DecodeError as reason:
+    except (msgspec.DecodeError, RecursionError) as reason:
         raise NoCertificate(f"the evidence cannot be read: {reason}") from None
 
 
@@ -133,7 +133,7 @@ def examined(file: bytes, trusted: Iterable[Verifier]) -> tuple[Certified | None
     try:
         evidence = evidence_in(file)
         certified = Certified.of(evidence)
-    except (NoCertificate, Malformed, msgspec.DecodeError) as reason:
+    except (NoCertificate, Malformed, msgspec.DecodeError, OverflowError, RecursionError) as reason:
         return None, [_tampered(str(reason))]
     findings = [_tampered(each) for each in certified.differences()]
     try:
@@ -145,7 +145,7 @@ def examined(file: bytes, trusted: Iterable[Verifier]) -> tuple[Certified | None
     if evidence.set_by != set_by():
         detail = f"the page was set by {evidence.set_by}, so it cannot be set again here and compared"
         findings.append(Finding(verdict=Verdict.INCOMPLETE, detail=detail))
-    elif not any(each.verdict is Verdict.TAMPERED for each in findings) and page(evidence) != file:
+    elif not findings and page(evidence) != file:
         findings.append(_tampered("the page is not the one that this evidence makes"))
     return certified, findings
 
@@ -156,9 +156,11 @@ def _tampered(detail: str) -> Finding:
 
 def _streams(file: bytes) -> Iterator[bytes]:
     """What the streams of a PDF hold, of those that are plainly deflated (ISO 32000-1 7.3.8, 7.4.4)."""
+    view = memoryview(file)
     for start in _STREAM.finditer(file):
+        begin = start.end()
         try:
-            yield zlib.decompressobj().decompress(file[start.end() :], _LARGEST_EVIDENCE)
+            yield zlib.decompressobj().decompress(view[begin : begin + _LARGEST_EVIDENCE], _LARGEST_EVIDENCE)
         except zlib.error:
             continue
 

@@ -1,6 +1,7 @@
 """Certificates of signatures: made once the log is signed, always the same bytes, and checked by anybody, offline."""
 
 import importlib.util
+import zlib
 from base64 import b64decode, b64encode
 from hashlib import sha256
 from pathlib import Path
@@ -16,7 +17,7 @@ from infrastructure.audit.keys import published_keys
 from infrastructure.audit.signed_note import Signer
 from infrastructure.operations import Taken
 from infrastructure.papers import certificate_papers
-from infrastructure.papers.certificate import Evidence, evidence_in, page
+from infrastructure.papers.certificate import Evidence, attached, evidence_in, page
 from infrastructure.papers.certificate_papers import NoCheckpoint
 from infrastructure.postgres import connect
 from projections.leaf import stored_of
@@ -211,6 +212,28 @@ async def test_a_sound_one_is_verified_by_the_command_and_by_the_one_file(
     assert f"entry {position} under the root of " in told.output
     assert one_file.verify(pdf, [vkey]) == 0
     assert '"amount":"12500.00"' in capsys.readouterr().out
+
+
+async def test_the_one_file_ends_with_the_codes_it_promises(certificate, tmp_path, one_file, monkeypatch):
+    pdf, vkey, evidence = certificate
+    bent_one = bent(evidence, document=evidence.document.replace(b"12500.00", b"92500.00"))
+    for file, pinned, code_ in ((pdf, vkey, 0), (pdf, STRANGER, 4), (bent_one, vkey, 2), (b"%PDF", vkey, 2)):
+        (tmp_path / "certificate.pdf").write_bytes(file)
+        typed = ["verify_certificate.py", str(tmp_path / "certificate.pdf"), "--key", pinned]
+        monkeypatch.setattr("sys.argv", typed)
+        assert one_file.main() == code_
+
+
+async def test_a_leaf_of_no_time_at_all_is_found(certificate, tmp_path):
+    """Whoever writes his own log writes what he likes."""
+    pdf, vkey, evidence = certificate
+    forged = msgspec.json.decode(evidence.leaf)
+    forged[5] = 2**62
+    whole = attached(replace(evidence, leaf=msgspec.json.encode(forged))).encode()
+    file = b"%PDF-1.7\nstream\n" + zlib.compress(whole) + b"\nendstream\n"
+    told = checked(tmp_path, file, vkey)
+    assert (told.exit_code, told.exception and type(told.exception)) == (2, SystemExit), told.output
+    assert len(pdf) > len(file)
 
 
 async def test_another_key_does_not_vouch_for_it(certificate, tmp_path, one_file):
