@@ -45,7 +45,7 @@ class Neighbour(Struct, frozen=True, kw_only=True):
                     return bool(said) and said.startswith(self.answers)
                 finally:
                     writer.close()
-        except (OSError, TimeoutError):
+        except (OSError, UnicodeError):  # a host whose name is none
             return False
 
     async def _connected(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:

@@ -6,9 +6,8 @@ from functools import partial, reduce
 from uuid import UUID
 
 from application.access import may
-from application.letter_thread import VIEW, of
+from application.letter_thread import VIEW, within
 from application.reactions import AWAY
-from domain.letter.aggregate import LETTER, Draft, Letter, Registered, Signed
 from domain.shared import SYSTEM, Actor
 from domain.user.account import Account, Active, User
 from domain.user.aggregate import USER
@@ -20,6 +19,7 @@ from infrastructure.mail.texts import Text
 from infrastructure.mail.writing import Mail
 from infrastructure.operations import Operations, Taken
 from infrastructure.registers.outside_calls import OutsideFailed
+from projections.letter import LETTERS
 from projections.message import MESSAGES, oldest_unread
 
 MOST_ATTEMPTS = 34
@@ -100,20 +100,20 @@ async def _name(to: To, user_id: UUID) -> str:
 
 
 async def letter_due(to: To) -> Text | None:
-    """Whoever may not view it any more is not told, nor anybody of a day that is another one by now."""
+    """Whoever may not view it any more is not told, nor anybody of one that has its answer, or another day, by now.
+
+    Raises Behind.
+    """
     letter_id, system = UUID(to.about["letter_id"]), to.system
-    letter: Letter = (await system.store.load(LETTER, letter_id, fresh=True)).state
-    if not isinstance(letter, Draft | Registered | Signed):
-        return None
+    await system.reached(LETTERS.name, await system.log.head())
+    letter = LETTERS.decode((await system.records[LETTERS.name](letter_id)).view)
     caller = await system.actors.caller(Actor(kind="user", id=to.id))
-    if caller is None or may(caller, VIEW, of(letter), clock()) is None:
+    if caller is None or may(caller, VIEW, within(letter.organisation_ids), clock()) is None:
         return None
-    due_on = date.fromisoformat(to.about["due_on"])
-    if letter.details.due_on != due_on:
+    if letter.awaited_on != date.fromisoformat(to.about["due_on"]):
         return None
-    number = texts.DRAFT[to.language] if isinstance(letter, Draft) else letter.number
-    text = texts.LETTER[to.language]
-    return text.filled(number=number, day=due_on.isoformat(), link=to.link(f"/letters/{letter_id}"))
+    number, text = letter.number or texts.DRAFT[to.language], texts.LETTER[to.language]
+    return text.filled(number=number, day=to.about["due_on"], link=to.link(f"/letters/{letter_id}"))
 
 
 async def account(to: To) -> Text | None:

@@ -44,7 +44,7 @@ class MailServer(Struct, frozen=True, kw_only=True):
 
 def server_of(url: str) -> MailServer:
     """Raises ValueError, which says nothing of user and password."""
-    parts = urlsplit(url)
+    parts, port = _parsed(url)
     if parts.scheme not in ("smtp", "smtps") or not parts.hostname:
         raise ValueError("must begin with smtp:// or smtps:// and name a host")
     if parts.path not in ("", "/") or parts.fragment:
@@ -58,12 +58,22 @@ def server_of(url: str) -> MailServer:
         raise ValueError("names a file of certificates that cannot be read")
     return MailServer(
         host=parts.hostname,
-        port=parts.port or (465 if security == "tls" else 587 if user else 25),
+        port=port or (465 if security == "tls" else 587 if user else 25),
         security=security,
         user=user,
         password=password,
         ca=ca,
     )
+
+
+def _parsed(url: str) -> tuple[SplitResult, int | None]:
+    """Python quotes what it cannot read, and a password may stand there."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        raise ValueError("is no URL, or has a port that is none") from None
+    return parts, port
 
 
 def _options(parts: SplitResult) -> dict[str, str]:

@@ -11,6 +11,7 @@ from domain.letter.events import LetterFellDue
 from infrastructure.operations import Taken
 from tests import office as offices
 from tests import servers
+from tests.waiting import until
 from workers import operations
 
 pytestmark = pytest.mark.anyio
@@ -42,6 +43,8 @@ async def registered(office, place, client=None, **fields):
 async def sweep(office):
     """What the hourly operation does, on read models that have come as far as the log."""
     await office.transport._follow()
+    head, positions = await office.head(), office.system.positions
+    await until(lambda: positions.known.get("letter", 0) >= head)
     taken = Taken(id=uuid4(), kind="letter.tell_due", about={}, attempt=1)
     await operations.named("letter.tell_due")(office.system, taken)
 
@@ -54,7 +57,7 @@ async def told(office, letter_id):
 async def test_it_is_told_on_its_day_once_and_again_for_another_day(office):
     place = await office.organisation()
     late, today, waiting = [await registered(office, place, due_on=day(ahead)) for ahead in (-1, 0, 1)]
-    await asyncio.gather(sweep(office), sweep(office))
+    await sweep(office)
     await sweep(office)
     assert [len(await told(office, each)) for each in (late, today, waiting)] == [1, 1, 0]
     await office.admin.patch(f"/letters/{late}", json={"due_on": day()})
@@ -65,6 +68,14 @@ async def test_it_is_told_on_its_day_once_and_again_for_another_day(office):
     assert len(await told(office, today)) == 1
     shown = (await office.admin.get(f"/letters/{late}")).json()
     assert shown["told_due"] == [day(-1), day()]
+
+
+async def test_several_who_sweep_at_once_tell_it_once(office):
+    letter = await registered(office, await office.organisation())
+    (entered,) = await office.system.recorded(UUID(letter))
+    telling = (office.system.letters_due.tell(UUID(letter), entered.metadata.actor) for _ in range(5))
+    await asyncio.gather(*telling)
+    assert len(await told(office, letter)) == 1
 
 
 async def test_what_was_answered_or_withdrawn_is_not_told(office):

@@ -80,6 +80,9 @@ def test_user_and_password_are_percent_decoded_and_never_shown():
         "smtp://anna:secret@mail.example?starttls=offered",
         "smtp://mail.example?ca=/nowhere/ca.pem",
         "smtp://mail.example:99999",
+        "smtp://anna:secret",
+        "smtp://anna:secret@mail.example\u2100",
+        "smtps://anna:secret@[mail.example",
     ],
 )
 def test_a_url_that_makes_no_sense_is_refused_without_its_secrets(url):

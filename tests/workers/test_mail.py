@@ -15,6 +15,7 @@ from domain.letter.events import (
     LetterDrafted,
     LetterFellDue,
     LetterRegistered,
+    LetterSigned,
     LetterWithdrawn,
 )
 from domain.message.events import MessageRead, MessageSent
@@ -36,6 +37,7 @@ from infrastructure.postgres import connect
 from tests import mailbox, servers
 from tests.people import append
 from tests.serving import Follower, settings
+from tests.waiting import until
 from workers import jobs
 from workers.mail import MOST_ATTEMPTS
 from workers.reactor import Reactor
@@ -90,7 +92,9 @@ class Post:
         self.position = await system.log.head()
 
     async def deliver(self) -> None:
-        """Whatever is queued is due now, and each has one attempt."""
+        """Whatever is queued is due now, and each has one attempt, with read models as far as the log."""
+        await self.follower()
+        await known(self.system)
         self.owner.execute("update operations set run_at = clock_timestamp(), offered_at = null")
         asked = Operations(self.system.pool)
         for operation_id in await asked.due():
@@ -109,6 +113,12 @@ class Post:
         """(state, attempt, error) of the mails to him."""
         query = "select state, attempt, last_error from operations where about ->> 'user_id' = %s order by id"
         return self.owner.execute(query, (str(user_id),)).fetchall()
+
+
+async def known(system) -> None:
+    """The process has heard how far its read models are."""
+    head = await system.log.head()
+    await until(lambda: all(system.positions.known.get(name, 0) >= head for name in ("letter", "message")))
 
 
 @pytest.fixture(scope="module")
@@ -196,7 +206,6 @@ async def test_a_message_that_was_read_meanwhile_is_not_told_of(post):
 async def test_a_message_of_just_now_is_left_to_those_who_are_there(post):
     boris, _, write = await talking(post)
     await write()
-    await post.follower()
     assert await post.told(boris) == []
 
 
@@ -280,6 +289,17 @@ async def test_a_letter_that_is_not_due_any_more_is_not_told_of(post, then):
     await post.happens(letter_id, then, expected=2)
     assert await post.told(anna) == []
     assert post.queued(anna) == [("done", 1, None)]
+
+
+async def test_a_letter_that_was_answered_meanwhile_is_not_told_of(post):
+    anna = await post.person("letter:view")
+    letter_id, _ = await due(post, anna)
+    await post.follow()
+    draft = LetterDrafted(organisation_ids=(uuid4(),), parent_id=letter_id)
+    signed = LetterSigned(number=f"OUT-2026-{post.position % 100_000:05d}", signed_on=DAY, signed_by=anna)
+    await post.happens(new_id(), draft, signed, expected=0)
+    await post.deliver()
+    assert post.mails(anna) == []
 
 
 async def test_who_may_not_view_the_letter_any_more_is_not_told(post):
