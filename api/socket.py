@@ -173,8 +173,8 @@ class Talk:
     async def _say(self, raw: bytes, named: str) -> None:
         """Raises what the same message by POST is refused with."""
         sockets, caller = self._sockets, self._listener.caller
-        frame: Frame = reader(Frame).read(raw)
         await sockets.limits.caller(caller)
+        frame: Frame = reader(Frame).read(raw)
         body = SendMessageBody(text=frame.text, attachments=frame.attachments)
         bare = idempotency_key(frame.idempotency_key)
         path = f"/api/v1/dialogs/{self._dialog_id}/messages"
