@@ -7,6 +7,7 @@ import asyncio
 from base64 import b64encode
 from collections.abc import Awaitable, Callable, Sequence
 from hashlib import sha256
+from http import HTTPStatus
 
 import httpx
 from cryptography.exceptions import InvalidSignature
@@ -90,10 +91,10 @@ class Witness:
         """Its signature lines for this very checkpoint. Raises NotCosigned, Remembers."""
         for _ in range(2):  # the first time it may have to say how much it has seen
             status, body = await self._add(note, checkpoint, proof)
-            if status == httpx.codes.CONFLICT and (seen := _size(body)) not in (None, self._seen):
+            if status == HTTPStatus.CONFLICT and (seen := _size(body)) not in (None, self._seen):
                 self._seen = seen or 0
                 continue
-            if status != httpx.codes.OK:
+            if status != HTTPStatus.OK:
                 raise NotCosigned(f"{self.cosigner.name} answered {status}")
             lines = self._lines(note, body)
             self._seen = checkpoint.size
