@@ -14,7 +14,7 @@ from uuid import UUID
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from domain.contract.events import ContractArchived
@@ -55,6 +55,8 @@ def published():
 
 
 THEIRS = published()
+PATIENT = settings(deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+"""The same examples each time, however busy the machine is."""
 
 
 def write(file: Path, asked: Asked = WHOLE, log: LogInMemory = LOG):
@@ -121,7 +123,7 @@ def fitting(asked: Asked) -> list[int]:
     ]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(PATIENT, max_examples=40)
 @given(asked=selections, data=st.data())
 def test_any_selection_verifies_and_any_changed_byte_is_caught(tmp_path_factory, asked, data):
     lines = written(tmp_path_factory.mktemp("selection"), asked)
@@ -141,7 +143,7 @@ class Entry(msgspec.Struct):
     leaf: bytes
 
 
-@settings(max_examples=60, deadline=None)
+@settings(PATIENT, max_examples=60)
 @given(data=st.data())
 def test_any_changed_byte_of_a_whole_export_is_caught(tmp_path_factory, data):
     whole = b"".join(written(tmp_path_factory.mktemp("whole"), WHOLE, LogInMemory(SIGNER, LEAVES[:300])))
@@ -282,6 +284,7 @@ def test_what_a_selection_does_not_show_of_the_kept_checkpoint_is_said(tmp_path)
             write(tmp_path / "none", asked, LogInMemory(SIGNER, LEAVES[:200]))
 
 
+@settings(PATIENT)
 @given(
     st.lists(
         st.binary(max_size=60) | st.sampled_from([b'{"format":"chancery-audit-selection@v1"}\n']), max_size=8

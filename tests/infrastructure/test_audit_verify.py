@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Callable
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from infrastructure.audit.export import DatabaseSource, NothingToExport, export_lines
@@ -166,6 +166,7 @@ def test_rubbish_between_the_lines_is_tampering(rubbish: bytes) -> None:
     assert examined([*lines, rubbish]).verdict is Verdict.TAMPERED
 
 
+@settings(deadline=None)
 @given(st.lists(st.binary(max_size=60) | st.sampled_from(built(3)), max_size=12))
 def test_no_file_breaks_the_examiner(lines: Lines) -> None:
     report = examined(lines)
