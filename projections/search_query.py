@@ -95,7 +95,7 @@ async def found(
     """One page of what is on these shelves. Raises ListRefused, for the token."""
     binding = binding_of("search", asked, [(shelf.noun, repr(scope)) for shelf, scope in shelves], archived)
     beyond = () if token is None else continuations(_KEYS, read_token(token, _KEYS, binding))
-    match = Match(words=_words(asked, known), phrase=_phrase(asked), number=_number(asked))
+    match = matching(asked, known)
     among = await _candidates(connection, match, shelves, archived=archived)
     parts = [_weighed(shelf, among[shelf.noun], match) for shelf, _ in shelves]
     whole = sql.SQL(
@@ -113,15 +113,15 @@ async def found(
 
 
 class Match(Struct, frozen=True, kw_only=True):
-    """How an entry meets the question: by all its words, by the phrase as a part of it, by the very number."""
+    """How an entry meets the question: by all its words, by the phrase as a part of it, by the very number.
+
+    `likely`: what has the phrase has all of its trigrams, for which there is an index.
+    """
 
     words: Condition
     phrase: Condition | None
+    likely: Condition | None
     number: Condition
-
-    @property
-    def any(self) -> Condition:
-        return some(filter(None, (self.words, self.phrase)))
 
 
 async def _candidates(
@@ -134,11 +134,8 @@ async def _candidates(
     wrong by far both for the trigrams of one word and for words of two languages.
     """
     kept = None if archived else Condition(sql=sql.SQL("not archived"))
-    scopes = {shelf.noun: tuple(filter(None, (kept, scope))) for shelf, scope in shelves}
-    parts = [
-        _few(shelf, every((*scopes[shelf.noun], match.any)), every((*scopes[shelf.noun], match.number)))
-        for shelf, _ in shelves
-    ]
+    scopes = {shelf.noun: every(filter(None, (kept, scope))) for shelf, scope in shelves}
+    parts = [_few(shelf, scopes[shelf.noun], match) for shelf, _ in shelves]
     select = sql.SQL(" union all ").join(part.sql for part in parts)
     values = tuple(chain.from_iterable(part.parameters for part in parts))
     async with connection.transaction():
@@ -147,7 +144,7 @@ async def _candidates(
         rows = await cursor.fetchall()
     among = {noun: [*(newest or ()), *(exact or ())] for noun, newest, exact, _ in rows}
     for noun in [noun for noun, _, _, many in rows if many >= FEW]:
-        back = _back(noun, every((*scopes[noun], match.any)))
+        back = _back(noun, scopes[noun], match)
         cursor = await connection.execute(back.sql.as_bytes(None), back.parameters, prepare=False)
         among[noun] += [row[0] for row in await cursor.fetchall()]
     return among
@@ -158,31 +155,43 @@ _BY_BITMAPS = (
 )
 
 
-def _few(shelf: Shelf, matching: Condition, exact: Condition) -> Condition:
-    """The newest of what matches, if those are fewer than FEW; what has the number; how many match."""
+def _few(shelf: Shelf, scope: Condition, match: Match) -> Condition:
+    """The newest of what matches, if those are fewer than FEW; what has the number; how many match.
+
+    Words and phrase apart: `or` would compare the trigrams again, row by row.
+    """
+    ways = [every((scope, match.words))]
+    if match.phrase is not None and match.likely is not None:
+        ways.append(every((scope, match.likely, match.phrase)))
+    exact = every((scope, match.number))
+    table = sql.Identifier("read", shelf.name)
+    some_of = sql.SQL("(select id, created_at from {} where {} limit {})")
     select = sql.SQL(
-        "(with few as materialized (select id, created_at from {table} where {matching} limit {few})"
+        "(with few as materialized ({matching})"
         " select {noun} as noun, (select array_agg(id) from (select id from few"
         " where (select count(*) from few) < {few} order by created_at desc, id desc limit {newest}) as newest),"
         " (select array_agg(id) from (select id from {table} where {exact} limit {newest}) as exact),"
         " (select count(*) from few))"
     ).format(
         noun=sql.Literal(shelf.noun),
-        table=sql.Identifier("read", shelf.name),
-        matching=matching.sql,
+        table=table,
+        matching=sql.SQL(" union ").join(some_of.format(table, way.sql, sql.Literal(FEW)) for way in ways),
         exact=exact.sql,
         few=sql.Literal(FEW),
         newest=sql.Literal(NEWEST),
     )
-    return Condition(sql=select, parameters=(*matching.parameters, *exact.parameters))
+    return Condition(
+        sql=select, parameters=(*chain.from_iterable(way.parameters for way in ways), *exact.parameters)
+    )
 
 
-def _back(noun: str, matching: Condition) -> Condition:
+def _back(noun: str, scope: Condition, match: Match) -> Condition:
     """`is true` keeps the indexes of words out of it."""
+    matching = some(filter(None, (match.words, match.phrase)))
     select = sql.SQL(
-        "select id from {} where ({}) is true order by created_at desc nulls last, id desc limit {}"
-    ).format(sql.Identifier("read", f"search_{noun}"), matching.sql, sql.Literal(NEWEST))
-    return Condition(sql=select, parameters=matching.parameters)
+        "select id from {} where {} and ({}) is true order by created_at desc nulls last, id desc limit {}"
+    ).format(sql.Identifier("read", f"search_{noun}"), scope.sql, matching.sql, sql.Literal(NEWEST))
+    return Condition(sql=select, parameters=(*scope.parameters, *matching.parameters))
 
 
 def _weighed(shelf: Shelf, ids: Collection[UUID], match: Match) -> Condition:
@@ -201,22 +210,18 @@ def _weighed(shelf: Shelf, ids: Collection[UUID], match: Match) -> Condition:
     return Condition(sql=select, parameters=(*weighing, list(ids)))
 
 
-def _words(asked: Question, known: Mapping[str, Stems]) -> Condition:
-    return Condition(sql=sql.SQL("vector @@ %s::tsquery"), parameters=(tsquery(asked, known),))
-
-
-def _number(asked: Question) -> Condition:
-    return Condition(sql=sql.SQL("keys @> %s::text[]"), parameters=([asked.key],))
-
-
-def _phrase(asked: Question) -> Condition | None:
-    """Somewhere in a short text or a number; None: it is too short to be looked for so."""
-    if len(asked.phrase) < SHORTEST_PART:
-        return None
-    plain = asked.phrase.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-    return Condition(
-        sql=sql.SQL("(names_grams @> %s::text[] and names like %s)"),
-        parameters=(trigrams(asked.phrase), f"%{plain}%"),
+def matching(asked: Question, known: Mapping[str, Stems]) -> Match:
+    """A phrase that is too short is in nearly everything."""
+    phrase = likely = None
+    if len(asked.phrase) >= SHORTEST_PART:
+        plain = asked.phrase.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+        phrase = Condition(sql=sql.SQL("names like %s"), parameters=(f"%{plain}%",))
+        likely = Condition(sql=sql.SQL("names_grams @> %s::text[]"), parameters=(trigrams(asked.phrase),))
+    return Match(
+        words=Condition(sql=sql.SQL("vector @@ %s::tsquery"), parameters=(tsquery(asked, known),)),
+        phrase=phrase,
+        likely=likely,
+        number=Condition(sql=sql.SQL("keys @> %s::text[]"), parameters=([asked.key],)),
     )
 
 

@@ -31,11 +31,7 @@ async def connection(cluster) -> Iterator[psycopg.Connection]:
 def matching(text: str) -> Match:
     asked = question(text)
     known = {word: Stems(lexemes=frozenset({word}), stops=False) for word in asked.words}
-    return Match(
-        words=search_query._words(asked, known),
-        phrase=search_query._phrase(asked),
-        number=search_query._number(asked),
-    )
+    return search_query.matching(asked, known)
 
 
 def plan(connection: psycopg.Connection, statement: Any, settings: bytes = b"") -> list[dict[str, Any]]:
@@ -60,7 +56,7 @@ def conditions(found: list[dict[str, Any]]) -> str:
 @pytest.mark.parametrize("text", ["perpetuum", "договор", "contract delivery", "оставк", "k77x", "о"])
 async def test_what_matches_is_taken_from_the_indexes_however_many_there_are(connection, text):
     match = matching(text)
-    few = search_query._few(SHELF, match.any, match.number)
+    few = search_query._few(SHELF, every(()), match)
     found = plan(connection, few, search_query._BY_BITMAPS)
     assert not {"Seq Scan", "Index Scan"} & {node["Node Type"] for node in found}, found
     assert "vector" in conditions(found)
@@ -70,12 +66,12 @@ async def test_what_matches_is_taken_from_the_indexes_however_many_there_are(con
 
 async def test_somebody_with_few_rights_is_not_shown_what_was_read_in_vain(connection):
     match, mine = matching("договор"), where("{column} && %s::text[]", "organisation_ids", [str(UUID(int=7))])
-    few = search_query._few(SHELF, every((mine, match.any)), every((mine, match.number)))
+    few = search_query._few(SHELF, mine, match)
     assert "organisation_ids" in conditions(plan(connection, few, search_query._BY_BITMAPS))
 
 
 async def test_from_the_newest_back_nothing_is_sorted(connection):
-    found = plan(connection, search_query._back("letter", matching("договор").any))
+    found = plan(connection, search_query._back("letter", every(()), matching("договор")))
     kinds = {node["Node Type"] for node in found}
     assert not {"Seq Scan", "Sort", "Bitmap Heap Scan"} & kinds, found
 
