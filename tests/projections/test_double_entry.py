@@ -31,7 +31,7 @@ pytestmark = pytest.mark.anyio
 NOW, DAY = datetime(2026, 5, 3, 10, 20, tzinfo=UTC), date(2026, 5, 3)
 ANNA, ALPHA, BETA = new_id(), new_id(), new_id()
 SELLER, BUYER = Particulars(name="Office", address="1 Quay"), Particulars(name="Alpha")
-STEPS = 120
+STEPS = 250
 
 
 def wish(random, contract_id, contract, number):
@@ -102,7 +102,7 @@ class Entries(GivenFacts):
         return lines, {tuple(key): sums async for *key, a, b, c in rows for sums in [(a, b, c)]}
 
 
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("seed", range(5))
 async def test_debits_are_credits_at_every_position_and_sums_follow_from_the_events(dsn, seed):
     facts = happened(seed)
     lines, sums = await Entries(LEDGER, facts).delivered(dsn, batch=7)
