@@ -26,7 +26,7 @@ class Acting(Protocol):
 
 class LettersDue:
     """Nobody is named in a letter who answers for it: the account managers of its organisations do, and where none of
-    them may view it, whoever entered it.
+    them may view it, whoever said by when.
     """
 
     def __init__(
@@ -39,20 +39,20 @@ class LettersDue:
         """As the office's own calendar has it."""
         return self._numbers.today(self._execute.clock())
 
-    async def tell(self, letter_id: UUID, entered_by: Actor) -> None:
+    async def tell(self, letter_id: UUID, set_by: Actor) -> None:
         """Whether it was answered is for the caller to know; what was told before is not told again."""
         letter: Letter = (await self._store.load(LETTER, letter_id, fresh=True)).state
-        command = TellDue(today=self.today(), user_ids=await self._concerned(letter, entered_by))
+        command = TellDue(today=self.today(), user_ids=await self._concerned(letter, set_by))
         context = Context(caller=system(), request_id="letter.tell_due")
         await self._execute(LETTER, letter_id, command, context, Need(right=None, by="system"))
 
-    async def _concerned(self, letter: Letter, entered_by: Actor) -> tuple[UUID, ...]:
+    async def _concerned(self, letter: Letter, set_by: Actor) -> tuple[UUID, ...]:
         if not isinstance(letter, Draft | Registered | Signed):
             return ()
         parties = await asyncio.gather(*map(self._parties.of, letter.details.organisation_ids))
         managers = dict.fromkeys(party.manager_id for party in parties if party.manager_id is not None)
         people = [Actor(kind="user", id=each) for each in managers]
-        return await self._viewing(letter, people) or await self._viewing(letter, [entered_by])
+        return await self._viewing(letter, people) or await self._viewing(letter, [set_by])
 
     async def _viewing(self, letter: Letter, people: Sequence[Actor]) -> tuple[UUID, ...]:
         """Those of them who may act, and view the letter."""

@@ -94,7 +94,7 @@ async def test_what_was_answered_or_withdrawn_is_not_told(office):
     assert [await told(office, each) for each in (answered, gone)] == [[], []]
 
 
-async def test_account_managers_who_view_it_are_told_else_whoever_entered_it(office):
+async def test_account_managers_who_view_it_are_told_else_whoever_set_the_day(office):
     manager, blind = await office.user("letter:view"), await office.user()
     clerk = await office.user("letter:view", "letter:create")
     places = [
@@ -105,6 +105,12 @@ async def test_account_managers_who_view_it_are_told_else_whoever_entered_it(off
     await sweep(office)
     concerned = [each.user_ids for letter in letters for each in await told(office, letter)]
     assert concerned == [(manager.id,), (clerk.id,), (clerk.id,)]
+    another = await office.user("letter:view", "letter:edit")
+    await another.client.patch(f"/letters/{letters[2]}", json={"due_on": day(-2)})
+    await another.client.patch(f"/letters/{letters[1]}", json={"sender_number": "18"})
+    await sweep(office)
+    assert (await told(office, letters[2]))[-1].user_ids == (another.id,)
+    assert len(await told(office, letters[1])) == 1
 
 
 async def test_where_nobody_may_act_any_more_it_is_said_to_nobody(office):
