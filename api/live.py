@@ -14,6 +14,7 @@ from collections.abc import (
     Collection,
     Coroutine,
     Iterable,
+    Mapping,
     Sequence,
 )
 from contextlib import asynccontextmanager, suppress
@@ -74,6 +75,8 @@ class Log(Protocol):
 class Positions(Protocol):
     @property
     def head(self) -> int: ...
+    @property
+    def failures(self) -> Mapping[str, str]: ...
     async def beyond(self, position: int, seconds: float) -> bool: ...
     async def reached(self, projection: str, position: int, *, seconds: float) -> None: ...
 
@@ -96,7 +99,7 @@ class Listener:
         self._why: str | None = None
 
     def hear(self, heard: Heard) -> None:
-        if heard.position is not None and heard.position <= self.since:
+        if self._why is not None or (heard.position is not None and heard.position <= self.since):
             return
         self._size += len(heard.data) + OVERHEAD
         self._waiting.append(heard)
@@ -244,7 +247,10 @@ class Live:
             self.at = self._reading
 
     async def _opened(self, stored: Sequence[Stored], people: Iterable[UUID]) -> list[Recorded[Event]]:
-        """Those that may concern these people, as soon as everybody can read what they tell."""
+        """Those that may concern these people, as soon as everybody can read what they tell.
+
+        What nobody can, since its read model has stopped, is not told, and holds up nothing else.
+        """
         listening = set(people)
         wanted: list[Stored] = []
         models: dict[str, int] = {}
@@ -254,16 +260,19 @@ class Live:
                 continue
             wanted.append(each)
             models |= dict.fromkeys(topic.models, each.position)
-        for model, position in models.items():
-            await self._readable(model, position)
-        return await self._log.open(wanted)
+        stopped = [each for each, position in models.items() if not await self._readable(each, position)]
+        return await self._log.open([each for each in wanted if not _shown_by(each, stopped)])
 
-    async def _readable(self, model: str, position: int) -> None:
+    async def _readable(self, model: str, position: int) -> bool:
         while True:
             try:
-                return await self._positions.reached(model, position, seconds=LOOK)
-            except Behind:  # what nobody can read yet is told later
-                continue
+                await self._positions.reached(model, position, seconds=LOOK)
+            except Behind:
+                if model in self._positions.failures:
+                    _log.warning("not told: its read model has stopped", model=model, position=position)
+                    return False
+            else:
+                return True
 
     async def _told(self, recorded: Recorded[Any]) -> Told | None:
         topic = topic_of(recorded)
@@ -324,6 +333,11 @@ class Live:
             listener.caller = await self._renew(listener.caller)
         except AccessError:
             listener.end("session")
+
+
+def _shown_by(stored: Stored, models: Sequence[str]) -> bool:
+    topic = topic_of(stored)
+    return topic is not None and not set(topic.models).isdisjoint(models)
 
 
 def _concerns(told: Told, caller: Caller) -> bool:

@@ -204,6 +204,27 @@ async def test_nothing_is_told_before_it_can_be_read(office, live):
             office.transport.follows = True
 
 
+async def test_what_a_stopped_read_model_would_show_holds_up_nothing_else(office, live, monkeypatch):
+    monkeypatch.setattr(live_module, "LOOK", 0.05)
+    anna, bert = await office.user(), await office.user()
+    place = await opened(anna, bert)
+    async with hearing(office, live, bert) as (ear,):
+        stop = "update projections set failure = 'stopped by a test' where name = 'notice' and place = 'read'"
+        office.owner.execute(stop)
+        body = {"kind": "article", "title": "Unreadable", "text": "Nobody can read this yet."}
+        assert (await office.admin.post("/notices", json=body)).status_code == 201
+        await said(anna, place, "readable")
+
+        async def heard() -> bool:
+            for model in ("message", "dialog"):
+                await office.transport._follow(model)
+            return "message.new" in ear.names
+
+        await until(heard)
+        assert "notice.published" not in ear.names
+    await office.transport._follow()
+
+
 @pytest.mark.parametrize("how", ["logout", "block", "password", "deactivate"])
 async def test_the_end_of_a_session_is_the_end_of_listening(office, live, how, monkeypatch):
     monkeypatch.setattr(live_module, "AGAIN", 3_600.0)  # the log alone tells of it
