@@ -96,6 +96,30 @@ async def test_the_event_says_who_when_and_by_which_proof_and_seals_from_where(o
     assert (record["signed_position"], record["credential"]) == (last.position, "password")
 
 
+def proved(office, person, seconds_ago):
+    """His password, as if he had given it to another process."""
+    row = office.owner.execute(
+        "update sessions set proved_at = now() - make_interval(secs => %s), access_version = access_version + 1"
+        " where user_id = %s returning proved_at",
+        (seconds_ago, person.id),
+    )
+    return row.fetchone()[0]
+
+
+async def test_the_event_names_the_proof_that_append_relied_on_not_one_that_memory_had(office):
+    anna = await office.user("contract:view", "contract:sign")
+    proved(office, anna, 301)
+    contract = await drafted(office)
+    async with office.nothing_stored():
+        refused = await anna.client.post(f"{contract}/sign", headers=key())
+    assert code(refused) == (401, "step_up_required")
+    for seconds_ago in (200, 100):
+        contract, when = await drafted(office), proved(office, anna, seconds_ago)
+        assert (await anna.client.post(f"{contract}/sign", headers=key())).status_code == 200
+        *_, last = await office.system.recorded(UUID(contract.rpartition("/")[2]))
+        assert last.event.proved_at == when
+
+
 async def test_a_program_signs_with_its_key(office):
     made = await office.admin.post("/api-clients", json={"name": f"Signer {uuid4()}", "kind": "server"})
     client, contract = made.json(), await drafted(office)
