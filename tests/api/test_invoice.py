@@ -353,7 +353,7 @@ async def test_a_credit_note_has_a_pdf_of_its_own(office):
     organisation = await office.organisation(full_name="Brumes SA")
     contract = await signed(office, organisation=organisation)
     issued = (await invoice(office.admin, contract, euros("600.00"))).json()
-    note = (await credit(office.admin, issued["id"], amount=euros("100.00"), reason="Damaged.")).json()
+    note = (await credit(office.admin, issued["id"], amount=euros("100.00"), reason="Damaged 😀")).json()
     path = f"/invoices/{issued['number']}/credit-notes/{note['number']}/pdf"
     assert (await office.admin.get(path)).status_code == 202
     (about,) = office.owner.execute(
