@@ -5,7 +5,7 @@ or about him, and by the clock.
 """
 
 import asyncio
-from collections import defaultdict, deque
+from collections import defaultdict
 from collections.abc import (
     AsyncGenerator,
     AsyncIterator,
@@ -17,15 +17,15 @@ from collections.abc import (
     Mapping,
     Sequence,
 )
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any, Protocol
 from uuid import UUID
 
 import structlog
-from msgspec import Struct
 
 from api import answers
+from api.listener import Heard, Listener
 from api.live_topics import NOUNS, Known, Told, import_step, topic_of
 from api.queries.message import UnreadCount
 from application.access import AccessError, Caller
@@ -39,32 +39,12 @@ AGAIN = 5.0
 """Seconds after which every listener's session and rights are read again: by the clock, too, they end."""
 LOOK = 1.0
 """Seconds between two looks at what stands in no log: how far imports are."""
-MOST_WAITING = 1 << 20
-"""Bytes that wait for one listener; who takes them too slowly is left, and comes again with where he was."""
-OVERHEAD = 200
 FARTHEST = 50_000
 """Positions that somebody who comes again is told of one by one; after a longer absence he is told to read again."""
 JUDGED = ("session", "user")
 """Nouns whose facts may end a session."""
 
 _log = structlog.get_logger("api.live")
-
-
-class Heard(Struct, frozen=True, kw_only=True):
-    """`position`: what is told stands there in the log; None: it stands in no log. `data`: JSON."""
-
-    name: str
-    data: bytes
-    position: int | None = None
-    dialog_id: UUID | None = None
-
-
-class Ended(Exception):
-    """The listener hears nothing more; `why` is `session`, `slow` or `broken`."""
-
-    def __init__(self, why: str) -> None:
-        super().__init__(why)
-        self.why = why
 
 
 class Log(Protocol):
@@ -86,49 +66,6 @@ Renew = Callable[[Caller], Awaitable[Caller]]
 Unread = Callable[[Collection[UUID]], Awaitable[dict[UUID, UnreadCount]]]
 Imports = Callable[[], Awaitable[dict[UUID, datetime]]]
 """Imports that went on a moment ago, and when."""
-
-
-class Listener:
-    """What waits to be heard by one caller. `since`: what stands there or before is not told to him again."""
-
-    def __init__(self, caller: Caller, since: int) -> None:
-        self.caller, self.since = caller, since
-        self._waiting: deque[Heard] = deque()
-        self._size = 0
-        self._news = asyncio.Event()
-        self._why: str | None = None
-
-    def hear(self, heard: Heard) -> None:
-        if self._why is not None or (heard.position is not None and heard.position <= self.since):
-            return
-        self._size += len(heard.data) + OVERHEAD
-        self._waiting.append(heard)
-        self._news.set()
-        if self._size > MOST_WAITING:
-            self.end("slow")
-
-    def end(self, why: str) -> None:
-        self._why = self._why or why
-        self._news.set()
-
-    def require(self) -> None:
-        """Raises Ended."""
-        if self._why is not None:
-            raise Ended(self._why)
-
-    async def next(self, seconds: float) -> Heard | None:
-        """The next thing; None after so long a silence. Raises Ended, with whatever still waits unheard."""
-        if not self._waiting and self._why is None:
-            self._news.clear()
-            with suppress(TimeoutError):
-                async with asyncio.timeout(seconds):
-                    await self._news.wait()
-        self.require()
-        if not self._waiting:
-            return None
-        heard = self._waiting.popleft()
-        self._size -= len(heard.data) + OVERHEAD
-        return heard
 
 
 class Live:

@@ -20,7 +20,8 @@ from api.auth import Lane, Limits, caller_of, origin_of
 from api.commands.message import SendMessageBody
 from api.conditions import idempotency_key
 from api.errors import Refusal, document, explained
-from api.live import Ended, Heard, Listener, Live
+from api.listener import Ended, Heard, Listener
+from api.live import Live
 from api.queries.event import start_of
 from api.queries.records import Progress
 from api.reader import reader

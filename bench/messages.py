@@ -3,10 +3,11 @@
 import asyncio
 import os
 import time
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
-from typing import Any, NamedTuple
+from functools import partial
+from typing import Any, NamedTuple, TypeVar
 from uuid import UUID
 
 import httpx
@@ -41,12 +42,15 @@ IDLE = 5.0
 MANY = int(os.environ.get("BENCH_UNREAD", "100000"))
 CORRESPONDENTS = 10
 """Who sent those many, in as many dialogs."""
-AT_ONCE = 256
+AT_ONCE = 64
 PATIENCE = 180.0
 """Seconds that the read models may take to come as far as the log."""
 TEXT = "The measurements of the north site are in; the report follows on Thursday."
 API = "/api/v1"
 BY_BENCH = Metadata(actor=Actor(kind="system", id=SYSTEM), request_id="bench")
+
+
+T = TypeVar("T")
 
 
 class Person(NamedTuple):
@@ -102,7 +106,15 @@ def _settled(client: httpx.Client) -> None:
 async def _people(machine: Machine, many: int) -> list[Person]:
     """Signed in, without the cost of a password each."""
     async with running(machine.settings, name="bench") as serving:
-        return [await _signed_in(serving) for _ in range(many)]
+        return await _together([partial(_signed_in, serving)] * many)
+
+
+async def _together(asked: Sequence[Callable[[], Awaitable[T]]]) -> list[T]:
+    """So many at once as a process has callers; in order."""
+    done: list[T] = []
+    for start in range(0, len(asked), AT_ONCE):
+        done += await asyncio.gather(*(one() for one in asked[start : start + AT_ONCE]))
+    return done
 
 
 async def _signed_in(serving: System) -> Person:
@@ -138,7 +150,7 @@ async def _dialogs(machine: Machine, mine: UUID, partners: Sequence[UUID]) -> li
             await serving.execute(DIALOG, dialog, command, context, Need(right=None), upsert=True)
             return dialog
 
-        return list(await asyncio.gather(*map(opened, partners)))
+        return await _together([partial(opened, each) for each in partners])
 
 
 async def _heard(
@@ -276,6 +288,5 @@ async def _unread(machine: Machine, me: UUID, senders: Sequence[UUID]) -> UUID:
             )
             await _append(serving, message, said)
 
-        for start in range(0, MANY, AT_ONCE):
-            await asyncio.gather(*map(sent, range(start, min(start + AT_ONCE, MANY))))
+        await _together([partial(sent, number) for number in range(MANY)])
     return last

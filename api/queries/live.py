@@ -7,7 +7,8 @@ from litestar import Router, get
 from api.answers import Answer
 from api.auth import caller_of
 from api.conditions import PositionUnknown
-from api.live import Ended, Heard, Live
+from api.listener import Ended, Heard
+from api.live import Live
 from api.openapi import problems
 from api.queries.event import LastEventId, StartAfter, start_of
 from api.queries.records import Asked, Progress

@@ -8,6 +8,7 @@ from uuid import UUID
 
 import pytest
 
+from api import listener as listener_module
 from api import live as live_module
 from api.app import live_of
 from api.queries.live import told
@@ -326,7 +327,7 @@ async def _looked(live, kept, import_id) -> bool:
 
 
 async def test_who_does_not_take_what_waits_for_him_is_left_and_others_go_on(office, live, monkeypatch):
-    monkeypatch.setattr(live_module, "MOST_WAITING", 20_000)
+    monkeypatch.setattr(listener_module, "MOST_WAITING", 20_000)
     anna, bert = await office.user(), await office.user()
     place = await opened(anna, bert)
     caller = await caller_of(office, bert)
@@ -334,7 +335,7 @@ async def test_who_does_not_take_what_waits_for_him_is_left_and_others_go_on(off
         for _ in range(5):
             await said(anna, place, "x" * 4_000)
         await hers.until(lambda ear: ear.names.count("message.new") == 5)
-        with pytest.raises(live_module.Ended) as ended:
+        with pytest.raises(listener_module.Ended) as ended:
             await slow.next(0)
         assert (ended.value.why, hers.over) == ("slow", False)
 
