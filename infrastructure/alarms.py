@@ -6,7 +6,7 @@ from typing import Any, Never
 
 import psycopg
 from psycopg import AsyncConnection
-from psycopg_pool import AsyncConnectionPool, PoolTimeout
+from psycopg_pool import AsyncConnectionPool
 
 LOOK_SECONDS = 2.0
 
@@ -38,6 +38,6 @@ class Alarms:
                 async with self._pool.connection() as connection:
                     rows = await connection.execute("select name, detail from alarms order by name")
                     self.raised = dict[str, str](await rows.fetchall())
-            except (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout):
+            except (psycopg.OperationalError, psycopg.InterfaceError):
                 pass  # the last look stands
             await asyncio.sleep(LOOK_SECONDS)

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator, Sequence
+from uuid import UUID
 
 import structlog
 
@@ -50,11 +51,15 @@ class TileCopy:
 
     async def _work(self, connection: Connection) -> None:
         copied: Checkpoint | None = None
+        epoch: UUID | None = None
         while True:
             try:
-                if copied is None:
+                if copied is None or epoch != await current(connection):
+                    epoch = await current(connection)
                     copied = await self._begun(connection)
-                while (step := await self._step(connection, copied)) is not None:
+                while (
+                    step := await self._step(connection, LogCopy(self._objects, epoch), copied)
+                ) is not None:
                     copied = step
                 await all_clear(connection, ALARM)
             except AWAY as away:
@@ -74,14 +79,13 @@ class TileCopy:
             raise EpochMismatch(f"{reason}: look with `chancery epoch status`")
         return Checkpoint(origin="", size=seen.size, root=seen.root)
 
-    async def _step(self, connection: Connection, copied: Checkpoint) -> Checkpoint | None:
-        """Copy up to a checkpoint not far beyond the last one; None: there is none."""
-        signed = await _signed_after(connection, copied.size)
+    async def _step(self, connection: Connection, copy: LogCopy, copied: Checkpoint) -> Checkpoint | None:
+        """Copy up to a checkpoint not far beyond the last one; None: there is none, or another epoch has begun."""
+        signed = await _signed_after(connection, copy.epoch, copied.size)
         if signed is None:
             return None
         if await root_of(connection, copied.size) != copied.root:
             raise Contradicted(f"the copy has another root over {copied.size} entries than the store")
-        copy = LogCopy(self._objects, await current(connection))
         for at, width in _tiles(copied.size, signed.size):
             hashes = await tile(connection, at, width)
             if hashes is None:
@@ -156,14 +160,16 @@ async def _head(connection: Connection) -> int:
     return row[0] if row else 0
 
 
-async def _signed_after(connection: Connection, size: int) -> SignedCheckpoint | None:
+async def _signed_after(connection: Connection, epoch: UUID, size: int) -> SignedCheckpoint | None:
     """A checkpoint beyond that size: the farthest within a step, else the next."""
-    signed = "select size, note from audit.checkpoints where epoch = current_epoch() and note is not null"
+    signed = "select size, note from audit.checkpoints where epoch = %(epoch)s and note is not null"
     query = (
         f"({signed} and size > %(size)s and size <= %(far)s order by size desc limit 1)"
         f" union all ({signed} and size > %(far)s order by size limit 1) limit 1"
     )
-    row = await (await connection.execute(query.encode(), {"size": size, "far": size + STEP})).fetchone()
+    row = await (
+        await connection.execute(query.encode(), {"epoch": epoch, "size": size, "far": size + STEP})
+    ).fetchone()
     return SignedCheckpoint(*row) if row else None
 
 

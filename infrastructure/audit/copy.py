@@ -21,6 +21,7 @@ class LogCopy:
 
     def __init__(self, objects: ObjectStore, epoch: UUID) -> None:
         self._objects = objects
+        self.epoch = epoch
         self.folder = f"audit/{epoch}"
 
     async def checkpoint(self) -> str | None:

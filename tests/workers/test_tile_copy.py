@@ -80,7 +80,7 @@ class Reader:
     async def read(self, path: str) -> bytes:
         return await self._objects.kept(f"{self._folder}/{path}")
 
-    async def row(self, level: int, whole: int, bundles: bool = False) -> bytes:
+    async def row(self, level: int, whole: int, *, bundles: bool = False) -> bytes:
         """The tiles of one level, one after the other."""
         parts = [f"{number:03}" for number in range(whole // 256)]
         parts += [f"{whole // 256:03}.p/{whole % 256}"] if whole % 256 else []
@@ -193,7 +193,7 @@ async def copied(dsn: str, connection: Connection, objects: ObjectStore, count: 
 
 
 async def set_back(database: servers.Addresses, connection: Connection, to: int) -> None:
-    """As an older backup would have it: events, tree and checkpoints of before, and nothing that knows of later ones."""
+    """As an older backup would have it: events, tree and checkpoints of before; nothing knows of later ones."""
     superuser(
         database,
         f"delete from stored_events where notification_id > {to}",
@@ -274,6 +274,22 @@ async def test_nothing_is_signed_before_a_place_that_is_away_has_answered(
     finally:
         object_store.start()
     await asyncio.wait_for(waiting, 20)
+
+
+async def test_an_epoch_that_begins_meanwhile_is_copied_from_its_first_entry(
+    dsn, owner_dsn, connection, objects
+):
+    await grown(dsn, connection, 300)
+    before = await reader(objects, connection)
+    async with copying(dsn, objects):
+        await until(lambda: _is(before, 300))
+        with psycopg.connect(owner_dsn, autocommit=True) as owner:
+            owner.execute("insert into epochs (timeline, reason) values (1, 'restored')")
+        assert await sign_once(connection, WRAPPING, ORIGIN), "by another key"
+        after = await reader(objects, connection)
+        await until(lambda: _is(after, 300))
+        assert await after.row(0, 300) == await before.row(0, 300)
+        assert await after.read("checkpoint") != await before.read("checkpoint"), "which stays as it was"
 
 
 async def test_an_ended_epoch_is_of_this_store_and_a_strange_one_is_not(dsn, owner_dsn, connection):
