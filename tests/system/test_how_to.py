@@ -363,6 +363,8 @@ def test_somebody_is_forgotten(paste, admin, chancery, tmp_path):
     (held,) = paste(prepared, hold, **known)
     refused = admin.post(f"/users/{who}/erase", json={"reason": "asked for it"})
     assert (refused.status_code, refused.json()["legal_holds"]) == (423, [held["id"]])
+    follows = {"X-Min-Position": str(held["position"])}
+    assert wait_until(lambda: admin.get("/legal-holds", headers=follows).status_code == 200, whole.END)
     listed, _ = paste(prepared, release, HOLD=held["id"], **known)
     assert [each["id"] for each in listed["data"]] == [held["id"]]
     rehearsed, erased = paste(prepared, erase, **known)
