@@ -14,7 +14,7 @@ AUDIT = "audit"
 
 
 class AuditSelection(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What of the log: from the position or instant `first` to `last`; of that what fits every filter, with any value."""
+    """What of the log: from position or instant `first` to `last`; of that what fits every filter, with any value."""
 
     first: int | datetime | None = None
     last: int | datetime | None = None
