@@ -96,8 +96,10 @@ async def found(
     binding = binding_of("search", asked, [(shelf.noun, repr(scope)) for shelf, scope in shelves], archived)
     beyond = () if token is None else continuations(_KEYS, read_token(token, _KEYS, binding))
     match = matching(asked, known)
-    among = await _candidates(connection, match, shelves, archived=archived)
-    parts = [_weighed(shelf, among[shelf.noun], match) for shelf, _ in shelves]
+    kept = None if archived else Condition(sql=sql.SQL("not archived"))
+    within = [(shelf, every(filter(None, (kept, scope)))) for shelf, scope in shelves]
+    among = await _candidates(connection, match, within)
+    parts = [_weighed(shelf, scope, among[shelf.noun], match) for shelf, scope in within]
     whole = sql.SQL(
         "select noun, view, score, created_at, id from ({}) as hits where {} order by {} limit %s"
     )
@@ -125,7 +127,7 @@ class Match(Struct, frozen=True, kw_only=True):
 
 
 async def _candidates(
-    connection: AsyncConnection[Any], match: Match, shelves: Shelves, *, archived: bool
+    connection: AsyncConnection[Any], match: Match, within: Sequence[tuple[Shelf, Condition]]
 ) -> dict[str, list[UUID]]:
     """The newest entries that match, of each noun, and those that have the very number.
 
@@ -133,9 +135,7 @@ async def _candidates(
     back. Which of the two it is, is counted: the planner takes words for independent, multiplies their shares, and is
     wrong by far both for the trigrams of one word and for words of two languages.
     """
-    kept = None if archived else Condition(sql=sql.SQL("not archived"))
-    scopes = {shelf.noun: every(filter(None, (kept, scope))) for shelf, scope in shelves}
-    parts = [_few(shelf, scopes[shelf.noun], match) for shelf, _ in shelves]
+    parts = [_few(shelf, scope, match) for shelf, scope in within]
     select = sql.SQL(" union all ").join(part.sql for part in parts)
     values = tuple(chain.from_iterable(part.parameters for part in parts))
     async with connection.transaction():
@@ -143,10 +143,12 @@ async def _candidates(
         cursor = await connection.execute(select.as_bytes(None), values, prepare=False)
         rows = await cursor.fetchall()
     among = {noun: [*(newest or ()), *(exact or ())] for noun, newest, exact, _ in rows}
-    for noun in [noun for noun, _, _, many in rows if many >= FEW]:
-        back = _back(noun, scopes[noun], match)
-        cursor = await connection.execute(back.sql.as_bytes(None), back.parameters, prepare=False)
-        among[noun] += [row[0] for row in await cursor.fetchall()]
+    common = {noun for noun, _, _, many in rows if many >= FEW}
+    for shelf, scope in within:
+        if shelf.noun in common:
+            back = _back(shelf.noun, scope, match)
+            cursor = await connection.execute(back.sql.as_bytes(None), back.parameters, prepare=False)
+            among[shelf.noun] += [row[0] for row in await cursor.fetchall()]
     return among
 
 
@@ -194,20 +196,22 @@ def _back(noun: str, scope: Condition, match: Match) -> Condition:
     return Condition(sql=select, parameters=(*scope.parameters, *matching.parameters))
 
 
-def _weighed(shelf: Shelf, ids: Collection[UUID], match: Match) -> Condition:
+def _weighed(shelf: Shelf, scope: Condition, ids: Collection[UUID], match: Match) -> Condition:
+    """Within its scope still: a candidate may have moved out of it meanwhile."""
     phrase = match.phrase or Condition(sql=sql.SQL("false"))
     select = sql.SQL(
         "select {noun} as noun, view, (ts_rank(vector, %s::tsquery, 1) * 1000000)::bigint"
         " + ({phrase})::int * 1000000 + ({number})::int * 8000000 as score, created_at, id"
-        " from {table} where id = any(%s::uuid[])"
+        " from {table} where id = any(%s::uuid[]) and {scope}"
     ).format(
         noun=sql.Literal(shelf.noun),
         phrase=phrase.sql,
         number=match.number.sql,
         table=sql.Identifier("read", shelf.name),
+        scope=scope.sql,
     )
     weighing = (*match.words.parameters, *phrase.parameters, *match.number.parameters)
-    return Condition(sql=select, parameters=(*weighing, list(ids)))
+    return Condition(sql=select, parameters=(*weighing, list(ids), *scope.parameters))
 
 
 def matching(asked: Question, known: Mapping[str, Stems]) -> Match:

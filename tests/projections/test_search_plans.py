@@ -78,6 +78,7 @@ async def test_from_the_newest_back_nothing_is_sorted(connection):
 
 async def test_the_candidates_alone_are_weighed(connection):
     found = plan(
-        connection, search_query._weighed(SHELF, [UUID(int=n) for n in range(200)], matching("договор"))
+        connection,
+        search_query._weighed(SHELF, every(()), [UUID(int=n) for n in range(200)], matching("договор")),
     )
     assert "Seq Scan" not in {node["Node Type"] for node in found}, found
