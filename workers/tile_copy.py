@@ -52,6 +52,7 @@ class TileCopy:
     async def _work(self, connection: Connection) -> None:
         copied: Checkpoint | None = None
         epoch: UUID | None = None
+        waits = ""
         while True:
             try:
                 if copied is None or epoch != await current(connection):
@@ -62,8 +63,11 @@ class TileCopy:
                 ) is not None:
                     copied = step
                 await all_clear(connection, ALARM)
+                waits = ""
             except AWAY as away:
-                log.warning("tile_copy.waits", reason=str(away), copied=copied and copied.size)
+                if str(away) != waits:
+                    waits = str(away)
+                    log.warning("tile_copy.waits", reason=waits, copied=copied and copied.size)
                 await alarm(connection, ALARM, f"waits at {copied.size if copied else 0}: {away}")
             except Contradicted as reason:
                 raise EpochMismatch(f"{reason}: look with `chancery epoch status`") from None
