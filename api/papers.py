@@ -2,6 +2,7 @@
 
 from uuid import UUID
 
+from litestar.openapi.datastructures import ResponseSpec
 from msgspec import Struct
 
 from api.answers import Answer, Header, json_answer
@@ -13,6 +14,10 @@ class Making(Struct, frozen=True, kw_only=True):
     """The PDF is being made: come again."""
 
     state: str
+
+
+MAKING = {202: ResponseSpec(Making, generate_examples=False, description="Come again after Retry-After")}
+"""`responses=problems(...) | MAKING`: what else such a route may answer."""
 
 
 def paper_answer(

@@ -11,7 +11,7 @@ from msgspec import Struct
 from api.answers import Answer
 from api.auth import caller_of
 from api.openapi import problems
-from api.papers import paper_answer
+from api.papers import MAKING, paper_answer
 from api.problems import NotFound
 from api.queries.contract import ContractSight
 from api.queries.file import Contents
@@ -38,7 +38,7 @@ def routes(
 ) -> Router:
     sight = ContractSight(clock)
 
-    @get("/{ref:str}/certificate", media_type="*/*", responses=problems(NotSigned))
+    @get("/{ref:str}/certificate", media_type="*/*", responses=problems(NotSigned) | MAKING)
     async def contract_certificate(
         request: Asked, ref: Ref, at_least: MinPosition = None, if_none_match: IfNoneMatch = None
     ) -> Answer[bytes]:

@@ -13,7 +13,7 @@ from api.answers import Answer, Page, record
 from api.auth import caller_of
 from api.lists import LIST_PARAMETERS, Lists, Wanted
 from api.openapi import problems
-from api.papers import paper_answer
+from api.papers import MAKING, paper_answer
 from api.problems import NotFound
 from api.queries.contract import ContractSight, resource_of
 from api.queries.file import Contents
@@ -103,7 +103,7 @@ def routes(
         _, found = await one(request, ref, at_least)
         return record(found.view, found.version, found.position, if_none_match)
 
-    @get("/{ref:str}/pdf", media_type="*/*", responses=problems(Forbidden))
+    @get("/{ref:str}/pdf", media_type="*/*", responses=problems(Forbidden) | MAKING)
     async def invoice_pdf(
         request: Asked, ref: Ref, at_least: MinPosition = None, if_none_match: IfNoneMatch = None
     ) -> Answer[bytes]:
@@ -115,7 +115,7 @@ def routes(
         name = f"{_issued.decode(found.view).number}.pdf"
         return paper_answer(contents, place.invoice_id, name, paper, found.position, if_none_match)
 
-    @get("/{ref:str}/credit-notes/{note:str}/pdf", media_type="*/*", responses=problems(Forbidden))
+    @get("/{ref:str}/credit-notes/{note:str}/pdf", media_type="*/*", responses=problems(Forbidden) | MAKING)
     async def credit_note_pdf(
         request: Asked,
         ref: Ref,
