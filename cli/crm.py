@@ -4,12 +4,17 @@ import secrets
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
+from time import sleep
 from typing import Any
 
 from cli.people import Person
 from cli.story import API, Story
 
 CONTRACT = "/contracts/2026-gala"
+PATIENCE = 60.0
+"""Seconds that a paper may take on a busy machine: a checkpoint, a job, a page."""
+LOOK = 0.1
+"""Seconds between two looks at whether it is set."""
 
 
 def crm_day(story: Story, organisation: str) -> None:
@@ -101,14 +106,14 @@ def _get_paid(story: Story, gilles: Person, organisation: str) -> None:
         figures == ("13000.00", "1000.00", "12000.00", "6000.00", "5000.00"),
         "of {} agreed {} paid, {} remain; of {} invoiced {} are owed".format(*figures),
     )
-    pdf = story.soon(lambda: _pdf(story, f"/invoices/{bill['number']}/pdf"), f"{bill['number']} is set")
+    pdf = _pdf(story, f"/invoices/{bill['number']}/pdf")
     story.shows(f"{bill['number']} as PDF/A-3b: {len(pdf):,} bytes, the same for whoever asks")
     story.shows(story.tool("ledger", "verify")[-1])
 
 
 def _certify(story: Story, alice: Person) -> None:
     story.step("The signature has a certificate, which anybody verifies with the key of the log")
-    page = story.soon(lambda: _pdf(story, f"{CONTRACT}/certificate", alice.headers), "the certificate is set")
+    page = _pdf(story, f"{CONTRACT}/certificate", alice.headers)
     key = story.call("GET", "/audit/keys", 200).json()["data"][0]["vkey"]
     with tempfile.TemporaryDirectory() as folder:
         file, forged = Path(folder) / "certificate.pdf", Path(folder) / "forged.pdf"
@@ -120,9 +125,17 @@ def _certify(story: Story, alice: Person) -> None:
         story.shows(f"with one byte of it changed: exit 2, {found[-1]}")
 
 
-def _pdf(story: Story, path: str, headers: Mapping[str, str] | None = None) -> bytes | None:
-    answer = story.client.get(f"{API}{path}", headers=headers)
-    return answer.content if answer.status_code == 200 else None
+def _pdf(story: Story, path: str, headers: Mapping[str, str] | None = None) -> bytes:
+    """A paper of the log's, once a job has set it."""
+
+    def look() -> bytes | None:
+        answer = story.client.get(f"{API}{path}", headers=headers)
+        if answer.status_code == 200:
+            return answer.content
+        sleep(LOOK)
+        return None
+
+    return story.soon(look, f"{path} is set", within=PATIENCE)
 
 
 def _gala(contract_id: str) -> dict[str, Any]:
