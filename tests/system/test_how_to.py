@@ -416,6 +416,13 @@ def test_a_year_is_audited(paste, admin, tmp_path):
     assert {each.suffix for each in tmp_path.iterdir()} == {".json", ".ndjson", ".note", ".py", ".txt"}
 
 
+def test_the_log_is_kept_believed(paste, admin, chancery):
+    check, look, _ = blocks("keep-the-log.md")  # the last is for a store that was set back: cli/test_epoch.py
+    paste(check, look, CHANCERY_DATA_DIR=str(chancery.data_dir))
+    told = admin.get("/audit/entries", params={"filter": "topic:check"}).raise_for_status().json()["data"]
+    assert [each["topic"] for each in told] == ["check.completed.v1"]
+
+
 def test_the_register_is_looked_up_in_our_own_copy(paste, admin, chancery, tmp_path):
     (load_files,) = blocks("look-ups.md")
     for day, name in (("2024-01-01", "АО РОМАШКА"), ("2024-01-15", "АО ЛЮТИК")):
