@@ -1,5 +1,6 @@
 """Invoices and credit notes: numbered without gaps, addressed as the register says at that moment, then frozen."""
 
+from collections.abc import Callable
 from datetime import date
 from typing import Any
 from uuid import UUID
@@ -13,7 +14,7 @@ from application.contract import VIEW, of
 from application.execute import Execute
 from application.numbers import Numbers, taken
 from application.ports import Answer, Claims, EventStore, NewId
-from domain.contract.aggregate import CONTRACT, Nothing
+from domain.contract.aggregate import CONTRACT, Contract, Nothing
 from domain.contract.commands import IssueCreditNote, IssueInvoice
 from domain.contract.events import Particulars
 from domain.contract.guards import INVOICE, NUMBER
@@ -111,6 +112,10 @@ class Invoices:
             raise InvoiceUnknown("There is no such invoice.")
         credit_note_id, today = self._new_id(), self._numbers.today(self._execute.clock())
 
+        def since(contract: Contract) -> int:
+            known = {} if isinstance(contract, Nothing) else contract.paper.account.invoices
+            return known[place.invoice_id].version if place.invoice_id in known else 0
+
         async def with_number(number: Number) -> Answer | DryRun:
             text = number.written(DIGITS)
             command = IssueCreditNote(
@@ -123,7 +128,7 @@ class Invoices:
             )
             told = {"id": str(credit_note_id), "number": text, "invoice_id": str(place.invoice_id)}
             try:
-                return await self._in(place.contract_id, command, number, context, told)
+                return await self._in(place.contract_id, command, number, context, told, since=since)
             except ContractUnknown:
                 raise InvoiceUnknown("There is no such invoice.") from None
 
@@ -136,6 +141,7 @@ class Invoices:
         number: Number,
         context: Context,
         told: dict[str, Any],
+        since: Callable[[Contract], int] | None = None,
     ) -> Answer | DryRun:
         return await self._execute(
             CONTRACT,
@@ -145,6 +151,7 @@ class Invoices:
             ISSUE,
             resource=of,
             makes=True,
+            since=since,
             relies=lambda: self._numbers.free(NUMBER, number),
             extra=told,
             taken=taken(NUMBER),

@@ -79,9 +79,7 @@ class Operations:
     async def failed(self, taken: Taken, error: str, *, most: int = MOST_ATTEMPTS) -> bool:
         """Back in the queue with a growing pause; True when it is given up, after `most` attempts."""
         pause = timedelta(seconds=min(2**taken.attempt, 3600))
-        rows = await self._rows(
-            FAILED, (most, most, error[:2000], pause, taken.id, taken.attempt)
-        )
+        rows = await self._rows(FAILED, (most, most, error[:2000], pause, taken.id, taken.attempt))
         return bool(rows) and rows[0][0] == "failed"
 
     async def left(self, taken: Taken) -> None:

@@ -18,8 +18,9 @@ class Payment(Struct, frozen=True, kw_only=True):
 
 
 class Invoice(Struct, frozen=True, kw_only=True):
-    """`uncredited`: what credit notes have left of its amount."""
+    """`uncredited`: what credit notes have left of its amount. `version`: the contract's, when it last changed."""
 
+    version: int
     number: str
     uncredited: Money
 
@@ -33,7 +34,8 @@ class Account(Struct, frozen=True, kw_only=True):
     invoices: Mapping[UUID, Invoice] = {}
 
 
-def booked(account: Account, event: MoneyEvent) -> Account:
+def booked(account: Account, event: MoneyEvent, version: int) -> Account:
+    """After the event, which is of that version of the contract."""
     match event:
         case PaymentRecorded():
             return replace(
@@ -49,7 +51,7 @@ def booked(account: Account, event: MoneyEvent) -> Account:
                 payments={**account.payments, event.payment_id: undone},
             )
         case Invoiced():
-            issued = Invoice(number=event.number, uncredited=event.amount)
+            issued = Invoice(version=version, number=event.number, uncredited=event.amount)
             return replace(
                 account,
                 invoiced=account.invoiced + event.amount.amount,
@@ -57,7 +59,7 @@ def booked(account: Account, event: MoneyEvent) -> Account:
             )
         case Credited():
             invoice = account.invoices[event.invoice_id]
-            left = replace(invoice, uncredited=invoice.uncredited - event.amount)
+            left = replace(invoice, version=version, uncredited=invoice.uncredited - event.amount)
             return replace(
                 account,
                 invoiced=account.invoiced - event.amount.amount,

@@ -272,7 +272,7 @@ def evolve(contract: Contract, event: ContractEvent) -> Contract:
         occasions = arranged(paper.occasions, event, paper.version)
         return replace(contract, paper=replace(paper, occasions=occasions))
     if isinstance(event, MoneyEvent):
-        return replace(contract, paper=replace(paper, account=booked(paper.account, event)))
+        return replace(contract, paper=replace(paper, account=booked(paper.account, event, paper.version)))
     match event:
         case ContractChanged():
             return replace(contract, paper=changed(paper, event))

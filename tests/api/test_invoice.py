@@ -12,7 +12,7 @@ from infrastructure.operations import Taken
 from infrastructure.papers.invoice_papers import content
 from tests import office as offices
 from tests import servers
-from tests.money import code, credit, drafted, euros, invoice, key, signed
+from tests.money import code, credit, drafted, euros, invoice, key, pay, signed
 from workers.operations import credit_note_render, invoice_render
 
 pytestmark = pytest.mark.anyio
@@ -271,6 +271,18 @@ async def test_what_cannot_be_credited_is_refused(office, amount, said):
     issued = (await invoice(office.admin, await signed(office), euros("600.00"))).json()
     async with office.nothing_stored():
         assert code(await credit(office.admin, issued["id"], amount=amount)) == said
+
+
+async def test_a_credit_note_is_written_on_the_invoice_as_it_was_read_whatever_else_happened(office):
+    contract = await signed(office)
+    issued = (await invoice(office.admin, contract, euros("600.00"))).json()
+    seen = (await office.admin.get(f"/invoices/{issued['id']}")).headers["etag"]
+    assert (await pay(office.admin, contract, euros("1.00"))).status_code == 201
+    part = await credit(office.admin, issued["id"], {**key(), "If-Match": seen}, amount=euros("100"))
+    assert part.status_code == 201, part.text
+    async with office.nothing_stored():
+        again = await credit(office.admin, issued["id"], {**key(), "If-Match": seen}, amount=euros("100"))
+        assert code(again) == (412, "version_mismatch")
 
 
 async def test_a_credit_note_needs_a_key_and_an_invoice(office):
