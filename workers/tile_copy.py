@@ -55,12 +55,11 @@ class TileCopy:
         waits = ""
         while True:
             try:
-                if copied is None or epoch != await current(connection):
-                    epoch = await current(connection)
-                    copied = await self._begun(connection)
-                while (
-                    step := await self._step(connection, LogCopy(self._objects, epoch), copied)
-                ) is not None:
+                ours = await current(connection)
+                if copied is None or epoch != ours:
+                    epoch, copied = ours, await self._begun(connection)
+                log_copy = LogCopy(self._objects, ours)
+                while (step := await self._step(connection, log_copy, copied)) is not None:
                     copied = step
                 await all_clear(connection, ALARM)
                 waits = ""
