@@ -56,7 +56,7 @@ def add(admin, count: int) -> int:
 
 
 def has(store: Path, position: int) -> bool:
-    return wait_until(lambda: told(store)[0][-1:] == [position], whole.END)
+    return wait_until(lambda: position in told(store)[0], whole.END)
 
 
 def wipe(chancery) -> None:
@@ -95,6 +95,8 @@ def test_it_counts_each_event_once_through_its_own_death_and_the_loss_of_all_tha
             assert has(store, last)
         assert worker.returncode == 0
     positions, counts = told(store)
-    assert positions == list(range(1, last + 1))
-    assert sum(counts.values()) == last
+    assert positions == list(range(1, len(positions) + 1))
+    assert (
+        sum(counts.values()) == len(positions) >= last
+    )  # that its key is used may have been noted meanwhile
     assert counts["organisation.added.v1"] == 20

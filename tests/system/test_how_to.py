@@ -437,21 +437,6 @@ def test_the_register_is_looked_up_in_our_own_copy(paste, admin, chancery, tmp_p
     assert receipt["version"] == 1
 
 
-def test_the_keys_are_rotated(paste, chancery):
-    """Last: a key that is thrown out takes the access tokens with it that it signed."""
-    commands, key_of_the_log = blocks("rotate-keys.md")
-    paste(key_of_the_log, CHANCERY_DATA_DIR=str(chancery.data_dir))
-    with chancery.signed_in() as admin:
-        (key,) = httpx.get(f"{chancery.url}/.well-known/jwks.json").json()["keys"]
-        paste(commands.replace("<kid>", key["kid"]), CHANCERY_DATA_DIR=str(chancery.data_dir))
-        assert wait_until(lambda: admin.get("/me").status_code == 401, whole.END)
-    with chancery.signed_in() as again:
-        past = again.get("/audit/entries", params={"filter": "topic:signing_key"}).raise_for_status()
-        known = again.get("/audit/keys")
-    assert "signing_key.compromised.v1" in {each["topic"] for each in past.json()["data"]}
-    assert len(known.raise_for_status().json()["data"]) == 2
-
-
 def test_people_choose_what_they_are_told_by_mail_and_are(paste, admin, chancery, box):
     told, choose = blocks("mail.md")
     assert load(environ=settings_of(told, "")).smtp_url.startswith("smtps://")
@@ -477,3 +462,18 @@ def test_people_choose_what_they_are_told_by_mail_and_are(paste, admin, chancery
         lambda: "Votre mot de passe a été réinitialisé par le personnel" in subjects(), whole.END
     )
     assert sorted(subjects()) == sorted(set(subjects())), "each once"
+
+
+def test_the_keys_are_rotated(paste, chancery):
+    """Last: a key that is thrown out takes the access tokens with it that it signed."""
+    commands, key_of_the_log = blocks("rotate-keys.md")
+    paste(key_of_the_log, CHANCERY_DATA_DIR=str(chancery.data_dir))
+    with chancery.signed_in() as admin:
+        (key,) = httpx.get(f"{chancery.url}/.well-known/jwks.json").json()["keys"]
+        paste(commands.replace("<kid>", key["kid"]), CHANCERY_DATA_DIR=str(chancery.data_dir))
+        assert wait_until(lambda: admin.get("/me").status_code == 401, whole.END)
+    with chancery.signed_in() as again:
+        past = again.get("/audit/entries", params={"filter": "topic:signing_key"}).raise_for_status()
+        known = again.get("/audit/keys")
+    assert "signing_key.compromised.v1" in {each["topic"] for each in past.json()["data"]}
+    assert len(known.raise_for_status().json()["data"]) == 2
