@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,6 +22,18 @@ START, END = 90.0, 60.0
 ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith("CHANCERY_")}
 
 
+class Patient(httpx.HTTPTransport):
+    """Asks again where it is told to come back: a read that names a position waits for it, 2 s at a time."""
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        until = time.monotonic() + END
+        while True:
+            answer = super().handle_request(request)
+            if answer.status_code != 503 or "retry-after" not in answer.headers or time.monotonic() > until:
+                return answer
+            answer.close()
+
+
 @dataclass
 class Chancery:
     """`url` is where it answers; `log` what it printed."""
@@ -30,14 +43,15 @@ class Chancery:
     log: Path
     child: Child
 
-    def client(self) -> httpx.Client:
+    def client(self, *, patient: bool = False) -> httpx.Client:
         """Of somebody who has not signed in."""
-        return httpx.Client(base_url=f"{self.url}/api/v1", timeout=30)
+        transport = Patient() if patient else None
+        return httpx.Client(base_url=f"{self.url}/api/v1", timeout=30, transport=transport)
 
     @contextmanager
-    def signed_in(self) -> Iterator[httpx.Client]:
+    def signed_in(self, *, patient: bool = False) -> Iterator[httpx.Client]:
         """A client of the administrator."""
-        with self.client() as client:
+        with self.client(patient=patient) as client:
             answer = client.post("/auth/login", json={"login": ADMIN, "password": PASSWORD})
             client.headers["Authorization"] = f"Bearer {answer.raise_for_status().json()['access_token']}"
             yield client
