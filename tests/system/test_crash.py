@@ -101,7 +101,7 @@ class Ledger:
 
 def readable(admin, ledger) -> bool:
     """Whether the read model shows what was answered last."""
-    name, newest = max(ledger.answered.items(), key=lambda each: each[1]["position"])
+    name, newest = max(list(ledger.answered.items()), key=lambda each: each[1]["position"])
     answer = admin.get(f"/organisations/{newest['id']}", headers={"X-Min-Position": str(newest["position"])})
     if answer.status_code == 503:
         assert answer.headers["Retry-After"] == "1"
@@ -118,14 +118,14 @@ def test_commands_and_reads_go_on_while_nats_redis_and_s3_say_nothing(chancery, 
     with Ledger(chancery, admin) as ledger:
         with chancery.frozen("nats", "redis", "s3"):
             ledger.goes_on()
-            assert readable(admin, ledger), "from the store, then"
+            assert wait_until(lambda: readable(admin, ledger), PATIENCE), "from the store, then"
             assert wait_until(
                 lambda: not any(parts(chancery)[name] for name in ("nats", "redis", "s3")), PATIENCE
             )
             assert chancery.ready().status_code == 200
         assert wait_until(lambda: all(parts(chancery).values()), PATIENCE)
         ledger.goes_on()
-        assert readable(admin, ledger)
+        assert wait_until(lambda: readable(admin, ledger), PATIENCE)
     assert set(ledger.told) == {201}
 
 
