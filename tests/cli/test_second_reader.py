@@ -24,7 +24,7 @@ ENTRIES = 300
 def chancery():
     with (
         whole.up(servers.place("second"), CHANCERY_HTTP_WORKERS="1") as running,
-        running.signed_in() as admin,
+        running.signed_in(patient=True) as admin,
     ):
 
         def add(number: int) -> None:
@@ -38,7 +38,7 @@ def chancery():
 
 @pytest.fixture
 def admin(chancery):
-    with chancery.signed_in() as client:
+    with chancery.signed_in(patient=True) as client:
         yield client
 
 

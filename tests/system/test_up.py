@@ -147,8 +147,9 @@ def test_up_is_alone_outlives_a_kill_with_its_data_and_ends_clean(folder: Path) 
             assert second.password == first.password
             with signed_in(second) as admin:
                 newest = {"X-Min-Position": str(receipt["position"])}
-                kept = admin.get(f"/organisations/{receipt['id']}", headers=newest).raise_for_status().json()
-            assert kept["full_name"] == "Still here"
+                place = f"/organisations/{receipt['id']}"
+                assert wait_until(lambda: admin.get(place, headers=newest).status_code == 200, 60)
+                assert admin.get(place).json()["full_name"] == "Still here"
             assert second.end(signal.SIGINT) == 0
     assert living(folder) == []
     assert running_stack(folder) == {}
