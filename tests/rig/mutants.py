@@ -112,11 +112,13 @@ def _positions_are_not_waited_for(set_: Set) -> None:
 
 
 def _states_are_never_read_again(set_: Set) -> None:
+    import msgspec
+
     store = _module("infrastructure.event_store").EventStore
     real = store.load
 
     async def load(self: Any, rules: Any, stream_id: Any, *, fresh: bool = False) -> Any:
-        return await real(self, rules, stream_id, fresh=False)
+        return msgspec.structs.replace(await real(self, rules, stream_id, fresh=False), fresh=True)
 
     set_(store, "load", load)
 
@@ -182,7 +184,7 @@ MUTANTS = {
         says="the checkpoint has a transaction of its own", patch=_checkpoints_stand_apart
     ),
     "no_min_position": Mutant(says="X-Min-Position is not waited for", patch=_positions_are_not_waited_for),
-    "stale_state": Mutant(says="a remembered state is never read again", patch=_states_are_never_read_again),
+    "stale_state": Mutant(says="a remembered state counts as the newest", patch=_states_are_never_read_again),
     "no_hole_check": Mutant(
         says="a hole in the stream is stepped over", finder=Finder.SIMULATOR, patch=_holes_are_stepped_over
     ),
