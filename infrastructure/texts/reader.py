@@ -39,7 +39,7 @@ async def read_text(
                 while len(said) <= 4 * MOST_CHARACTERS and (piece := await child.stdout.read(1 << 16)):
                     said += piece
                 await child.wait()
-        except TimeoutError:
+        except TimeoutError:  # killed below, and told as too costly by how it ended
             pass
         finally:
             if child.returncode is None:

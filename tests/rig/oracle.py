@@ -1,4 +1,8 @@
-"""Whether everything still holds, once the faults are over: the invariants I1 to I9, each as what is wrong with it."""
+"""Whether everything still holds, once the faults are over: each invariant as what is wrong with it.
+
+I7 is judged by the clerks as they read. I3, that nobody meets an earlier position later, is not judged by itself: who
+had would differ from a rebuild (I4).
+"""
 
 import hashlib
 import json
@@ -122,7 +126,7 @@ def _behind(stage: Stage) -> Iterator[str]:
 
 
 def jobs_ended(stage: Stage, events: list[Event]) -> Iterator[str]:
-    """I6: every operation is over, and each export has one file."""
+    """I6: every operation is over, and each export was completed once."""
     with stage.superuser() as database:
 
         def left() -> list[Any]:
