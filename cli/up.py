@@ -24,7 +24,8 @@ from infrastructure.embedded.stack import Stack, StackError
 from infrastructure.embedded.supervisor import GaveUp, Supervisor
 from infrastructure.logging import configure
 from infrastructure.migrations import apply
-from infrastructure.settings import Servers, Settings, environment
+from infrastructure.settings import Settings, environment
+from infrastructure.settings_parts import Servers
 
 PROCESSES = {"work": 15.0, "jobs": 20.0, "serve": 25.0}
 """In the order of their end, backwards: seconds each has to finish its work."""

@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Meta
 
 from infrastructure import settings_sources as sources_of
+from infrastructure.settings_parts import Limits, Secret, Servers, limit_disagreements
 from infrastructure.settings_rules import RULES, password_disagreements
 from infrastructure.settings_sources import PREFIX, Mistake
 
@@ -17,23 +18,8 @@ MASK = "********"
 GENERATED = ("key_encryption_key", "admin_password")
 """What `up` makes in `<data_dir>/secrets/` when nobody has set it; production mode refuses these."""
 
-Secret = Annotated[str, Meta(extra={"secret": True})]
 
-
-class Servers(msgspec.Struct, frozen=True, kw_only=True):
-    """Where the four servers are. An empty string means: not set."""
-
-    database_url: Annotated[str, Meta(description="PostgreSQL, as the least-privilege role of the app")] = ""
-    database_owner_url: Annotated[str, Meta(description="PostgreSQL, as the role that migrates")] = ""
-    nats_url: Annotated[str, Meta(description="NATS for API and workers")] = ""
-    nats_relay_url: Annotated[str, Meta(description="NATS, as the one user who may publish events.>")] = ""
-    redis_url: Annotated[str, Meta(description="Redis or Valkey, the broker of jobs")] = ""
-    s3_endpoint: Annotated[str, Meta(description="S3 server as host:port")] = ""
-    s3_access_key: Annotated[Secret, Meta(description="S3 access key id")] = ""
-    s3_secret_key: Annotated[Secret, Meta(description="S3 secret key")] = ""
-
-
-class Settings(Servers, frozen=True, kw_only=True):
+class Settings(Limits, frozen=True, kw_only=True):
     """All that can be set; an empty string means: not set. `sources` says where each value came from."""
 
     mode: Annotated[
@@ -269,6 +255,7 @@ def _disagreements(values: Mapping[str, Any], sources: Mapping[str, str]) -> Ite
         if values.get(stronger) and not values.get(weaker):
             yield Mistake(weaker, "not set", f"must be set when {stronger} is")
     yield from (Mistake(*mistake) for mistake in password_disagreements(values, sources))
+    yield from (Mistake(*mistake) for mistake in limit_disagreements(values, sources))
     s3 = [name for name in SERVERS if name.startswith("s3_")]
     if any(values.get(name) for name in s3):
         yield from (

@@ -21,7 +21,8 @@ from infrastructure.embedded.nats import Nats
 from infrastructure.embedded.postgres import Postgres
 from infrastructure.embedded.redis import Redis
 from infrastructure.embedded.s3 import ACCESS_KEY, S3
-from infrastructure.settings import GENERATED, SERVERS, Servers, Settings
+from infrastructure.settings import GENERATED, SERVERS, Settings
+from infrastructure.settings_parts import Servers
 
 StackError = (Busy, StartError)
 _ROOM = 2_000_000_000
