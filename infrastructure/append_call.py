@@ -10,6 +10,11 @@ from msgspec import Struct
 from projections.packing import a_bytes, a_int4, a_int8, a_text, a_uuid
 
 ACCEPTED, KEY_SEEN, STORED_ALREADY, STALE_ACCESS, CLAIM_TAKEN, CONFLICT, MOVED, ERASED, NONE_LEFT = range(9)
+VERDICTS = (
+    *("accepted", "key seen", "stored already", "stale access", "claim taken"),
+    *("version conflict", "moved", "erased", "none left"),
+)
+"""Their names, in that order."""
 
 Row = tuple[str, dict[str, Any]]
 
@@ -35,10 +40,11 @@ class Item(Struct, kw_only=True, gc=False):
     reads: frozenset[Hashable]
 
 
-CALL = b"""select * from append(%b::bytea[],%b::bytea[],%b::int[],%b::bytea[],%b::uuid[],
+CALL = b"""select a.*, extract(epoch from a.at - statement_timestamp())::float8 from append(%b::bytea[],%b::bytea[],%b::int[],%b::bytea[],%b::uuid[],
   %b::uuid[],%b::bigint[],%b::int[],%b::uuid[],%b::int[],%b::uuid[],
   %b::int[],%b::uuid[],%b::bigint[],%b::text[],%b::bytea[],%b::uuid[],%b::bytea[],
-  %b::int[],%b::text[],%b::text[], %b::int[],%b::uuid[],%b::bytea[], %t::jsonb,%t::jsonb,%b)"""
+  %b::int[],%b::text[],%b::text[], %b::int[],%b::uuid[],%b::bytea[], %t::jsonb,%t::jsonb,%b) a"""
+"""The last column: seconds from the statement's arrival until the lock was had, about."""
 
 
 def packed(items: Sequence[Item], *, again: bool) -> tuple[Any, ...]:

@@ -6,7 +6,10 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import copy_context
 from functools import partial
 from threading import Lock
+from time import perf_counter
 from typing import Any, ParamSpec, TypeVar
+
+from infrastructure.watch import figures
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -27,19 +30,25 @@ class Bounded:
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix=kind)
         self._kind, self._room = kind, threads + waiting
         self._inside, self._lock = 0, Lock()
+        self._calls, self._seconds = figures.THREADS.labels(kind), figures.THREAD_SECONDS.labels(kind)
+        figures.THREADS_ROOM.labels(kind).set(self._room)
 
     async def __call__(self, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
         """Runs it in a thread. Raises Busy. A cancelled call leaves the queue; one that runs keeps its place."""
         with self._lock:
             if self._inside >= self._room:
+                figures.THREADS_BUSY.labels(self._kind).inc()
                 raise Busy(self._kind)
             self._inside += 1
+        self._calls.inc()
+        since = perf_counter()
         try:
             future = self._pool.submit(copy_context().run, partial(function, *args, **kwargs))
         except RuntimeError:  # closed
             self._left()
             raise
         future.add_done_callback(self._left)  # when the thread is done, not its caller
+        future.add_done_callback(lambda _: self._seconds.observe(perf_counter() - since))
         return await asyncio.wrap_future(future)
 
     def close(self) -> None:
@@ -49,3 +58,4 @@ class Bounded:
     def _left(self, _: Future[Any] | None = None) -> None:
         with self._lock:
             self._inside -= 1
+        self._calls.dec()

@@ -10,6 +10,7 @@ import structlog
 from psycopg import AsyncConnection
 
 from infrastructure.postgres import Unavailable, connect
+from infrastructure.watch import figures
 
 POLL = 0.05
 """Seconds between two looks: the guarantee. The bell only makes it quicker."""
@@ -50,10 +51,12 @@ class Positions:
             return
         await self.written(position, seconds=seconds)
         try:
-            async with asyncio.timeout(seconds):
-                while self.known.get(projection, 0) < position:
-                    await self._moved.wait()
+            with figures.POSITION_WAIT.time():
+                async with asyncio.timeout(seconds):
+                    while self.known.get(projection, 0) < position:
+                        await self._moved.wait()
         except TimeoutError:
+            figures.POSITION_BEHIND.labels(projection).inc()
             raise Behind(self.known.get(projection, 0)) from None
 
     async def written(self, position: int, *, seconds: float = 2.0) -> int:

@@ -9,6 +9,7 @@ import structlog
 from psycopg import AsyncConnection
 
 from infrastructure.postgres import PROBES, TIMEOUTS, connect
+from infrastructure.watch import figures
 
 TRY_SECONDS = 0.2
 """How long a role stands empty at most after its holder died."""
@@ -37,7 +38,8 @@ async def hold(
                     await asyncio.sleep(TRY_SECONDS)
                 reachable = True
                 log.info("role.taken", role=name)
-                await work(connection)
+                with figures.held(name):
+                    await work(connection)
         except UNREACHABLE as error:
             if reachable:
                 log.warning("role.lost", role=name, error=str(error).strip())

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Hashable
 from datetime import datetime
 from typing import Any
@@ -13,8 +13,9 @@ from msgspec import Struct
 from psycopg import AsyncConnection
 from psycopg.rows import tuple_row
 
-from infrastructure.append_call import ACCEPTED, CALL, CONFLICT, STORED_ALREADY, Item, packed
+from infrastructure.append_call import ACCEPTED, CALL, CONFLICT, STORED_ALREADY, VERDICTS, Item, packed
 from infrastructure.postgres import LOST, Unavailable, connect
+from infrastructure.watch import figures
 from projections.packing import a_uuid
 
 AT_MOST = 512
@@ -61,6 +62,7 @@ class Writer:
     async def append(self, item: Item) -> Judged:
         """Raises Unavailable when the database stays away or too many wait."""
         if len(self._queue) >= WAITING_AT_MOST:
+            figures.FULL.inc()
             raise Unavailable("too many commands wait")
         future: asyncio.Future[Judged] = asyncio.get_running_loop().create_future()
         self._queue.append(_Waiting(item=item, future=future, until=time.monotonic() + PATIENCE))
@@ -83,7 +85,7 @@ class Writer:
         except LOST as problem:
             raise Unavailable(str(problem)) from None
         assert row is not None
-        _, at, verdicts, details = row
+        _, at, verdicts, details, _ = row
         return Judged(ACCEPTED if verdicts is None else verdicts[0], detail=(details or {}).get("1"), at=at)
 
     async def run(self) -> None:
@@ -91,11 +93,13 @@ class Writer:
         try:
             while True:
                 if not self._queue:
+                    figures.QUEUE.set(0)
                     self._wake = asyncio.get_running_loop().create_future()
                     await self._wake
                     self._wake = None
-                began = time.monotonic()
-                await self._write(self._next())
+                began, batch = time.monotonic(), self._next()
+                figures.QUEUE.set(len(self._queue))
+                await self._write(batch)
                 if self._rests:
                     await asyncio.sleep(time.monotonic() - began)
         finally:
@@ -143,6 +147,9 @@ class Writer:
             raise
         self.batches += 1
         self.commands += len(batch)
+        figures.BATCH.observe(len(batch))
+        for verdict, number in Counter(verdicts or ()).items() if verdicts else ((ACCEPTED, len(batch)),):
+            _SAID[verdict].inc(number)
         self._answer(batch, head, at, verdicts, details, stored)
 
     def _answer(
@@ -179,6 +186,7 @@ class Writer:
 
     async def _lost(self, batch: list[_Waiting], problem: Exception) -> None:
         """The outcome is unknown: ask again with the same event ids, until patience ends."""
+        figures.LOST.inc()
         if self._connection is not None:
             await self._connection.close()
         self._connection = None
@@ -219,10 +227,16 @@ class Writer:
     ) -> tuple[int, datetime, list[int] | None, dict[str, Any] | None]:
         assert self._connection is not None
         cursor = self._connection.cursor(row_factory=tuple_row, binary=True)
-        await cursor.execute(CALL, packed(items, again=again), prepare=True)
+        with figures.APPEND.time():
+            await cursor.execute(CALL, packed(items, again=again), prepare=True)
         row = await cursor.fetchone()
         assert row is not None
-        return row
+        head, at, verdicts, details, waited = row
+        figures.LOCK_WAIT.observe(max(0.0, waited))
+        return head, at, verdicts, details
+
+
+_SAID = [figures.VERDICTS.labels(word) for word in VERDICTS]
 
 
 def _settle(future: asyncio.Future[Judged], judged: Judged) -> None:

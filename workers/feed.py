@@ -10,9 +10,11 @@ from infrastructure.nats import Nats
 from infrastructure.positions import POLL, Positions
 from infrastructure.tail import Tail
 from infrastructure.tasks import end
+from infrastructure.watch import figures
 
 PATIENCE = 20
 """Polls in a row that found events NATS had not brought: then its consumer is stuck, perhaps ahead of its stream."""
+_STREAM, _STORE = figures.FED.labels("stream"), figures.FED.labels("store")
 
 
 class Feed:
@@ -41,6 +43,7 @@ class Feed:
             if batch := self._tail.take(position, limit):
                 self._late = 0
                 self.from_stream += len(batch)
+                _STREAM.inc(len(batch))
                 return batch
             if not self._tail.ahead:
                 if self._tail.live:
@@ -52,10 +55,12 @@ class Feed:
                 self._doubt()
                 if batch := await self._log.read(position, limit):
                     self.from_store += len(batch)
+                    _STORE.inc(len(batch))
                     return batch
 
     def _doubt(self) -> None:
         self._late += 1
         if self._tail.live and self._late >= PATIENCE:
             self._late = 0
+            figures.STUCK.inc()
             self._tail.drop("brings nothing")

@@ -15,6 +15,7 @@ from infrastructure.nats import STREAM, Nats
 from infrastructure.positions import POLL, Positions
 from infrastructure.postgres import RELAY
 from infrastructure.role import Connection, hold
+from infrastructure.watch import figures
 from projections.leaf import leaf
 from workers import epoch
 from workers.epoch import EpochMismatch
@@ -62,6 +63,7 @@ class Relay:
             try:
                 await self._publish_from(connection, await self._agree(connection))
             except (nats.errors.Error, Unacknowledged) as error:
+                figures.DISTURBED.inc()
                 log.warning("relay.disturbed", error=str(error) or repr(error))
                 await asyncio.sleep(POLL)
 
@@ -133,6 +135,7 @@ class Relay:
         ack = msgspec.json.decode(answer.data, type=_Ack) if answer.data else _Ack()
         if ack.error is not None or ack.seq != batch[-1].position:
             raise Unacknowledged(str(ack.error or answer.headers))
+        figures.PUBLISHED.inc(len(batch))
 
     async def _acknowledged(self, message: Msg) -> None:
         if self._ack is not None and not self._ack.done():
