@@ -11,6 +11,7 @@ from typing import Any
 import structlog
 
 from api import metrics
+from api.admission import Admission, admission_of
 from api.answers import Header
 from api.arrival import (
     Message,
@@ -24,6 +25,7 @@ from api.arrival import (
     settle_address,
 )
 from api.errors import problem_answer
+from infrastructure.settings_parts import Limits
 
 Application = Callable[[Any, Any, Any], Awaitable[None]]
 
@@ -60,7 +62,7 @@ class Edge:
     `set_cookies` and `quota` join the answer, whichever it is.
     `origins` may call from a browser, with cookies. `trusted_proxies` are networks whose X-Forwarded-For
     counts. `root_path` is taken off addresses and put before Location and Link. Seconds: how long a JSON
-    body, or any other, may take to arrive.
+    body, or any other, may take to arrive. `admission` says how much is let in at once.
     """
 
     def __init__(
@@ -73,12 +75,14 @@ class Edge:
         root_path: str = "",
         body_seconds: float = 30.0,
         upload_seconds: float = 1_800.0,
+        admission: Admission | None = None,
     ) -> None:
         self.app = app
         self.origins = frozenset(one.encode() for one in origins)
         self.trusted = tuple(ip_network(one) for one in trusted_proxies)
         self.root_path = root_path.rstrip("/")
         self.seconds = (body_seconds, upload_seconds)
+        self.admission = admission or admission_of(Limits())
         self.always = (*ALWAYS, HSTS) if production else ALWAYS
         self.log = structlog.get_logger("api.access").bind()
 
@@ -126,7 +130,11 @@ class Edge:
                 await exchange.preflight()
             else:
                 settle_address(scope, self.root_path)
-                await self.app(scope, hurried(scope, receive, *self.seconds), exchange.send)
+                place = scope["place"] = self.admission.enter(scope)
+                try:
+                    await self.app(scope, hurried(scope, receive, *self.seconds), exchange.send)
+                finally:
+                    place.leave()
         except Exception as error:  # noqa: BLE001 - the last resort
             await exchange.rescue(error)
         finally:

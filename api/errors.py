@@ -197,7 +197,9 @@ def document(refused: Refusal, request_id: str) -> dict[str, Any]:
 def explained(error: BaseException, request_id: str) -> Refusal:
     """What goes out of an error, which leaves a trace in the log when it is our fault."""
     refused = refusal(error)
-    if refused.status == 503:
+    if refused.code == problems.Overloaded.code:
+        pass  # told once for the whole storm, by whoever is full
+    elif refused.status == 503:
         _log.warning("unavailable", request_id=request_id, code=refused.code, error=type(error).__name__)
     elif refused.status >= 500:
         _log.error("unhandled", request_id=request_id, exc_info=error)

@@ -2,7 +2,14 @@
 
 import os
 
-from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, Histogram, generate_latest
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    REGISTRY,
+    CollectorRegistry,
+    Counter,
+    Histogram,
+    generate_latest,
+)
 from prometheus_client.multiprocess import MultiProcessCollector
 
 UNMATCHED = "unmatched"
@@ -14,6 +21,9 @@ _SECONDS = Histogram(
     "Time until a request's answer started, by route template",
     ("method", "route", "status"),
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10),
+)
+_OVERLOADED = Counter(
+    "chancery_overloaded_total", "Requests told to come again, by what there was too much of", ("kind",)
 )
 _children: dict[tuple[str, str, int], Histogram] = {}
 
@@ -28,6 +38,11 @@ def observe(method: str, route: str, status: int, seconds: float) -> None:
         if known == method:
             _children[key] = child
     child.observe(seconds)
+
+
+def overloaded(kind: str) -> None:
+    """Count one request that was not let in."""
+    _OVERLOADED.labels(kind).inc()
 
 
 def exposition() -> tuple[bytes, str]:

@@ -116,3 +116,9 @@ class Contended(Unavailable):
     """The record changes faster than this command could be decided; nothing was changed. Try again."""
 
     code, status = "contended", 503
+
+
+class Overloaded(Unavailable):
+    """More is going on than is taken in at once; nothing of this request was done. Come again: a key makes that safe."""
+
+    code, status = "overloaded", 503

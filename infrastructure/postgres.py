@@ -18,6 +18,9 @@ TIMEOUTS = "-c lock_timeout=2s -c statement_timeout=5s -c idle_in_transaction_se
 PROBES = "-c plan_cache_mode=force_generic_plan -c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off"
 """For connections whose statements are all index probes: a generic plan made while a table was empty stays good."""
 
+WAITING = 1_000
+"""Who may wait for a connection of a pool, 5 seconds each; one more is told at once (psycopg_pool.TooManyRequests)."""
+
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 
@@ -55,6 +58,7 @@ async def open_pool(
         min_size=1,
         max_size=size,
         timeout=5,
+        max_waiting=WAITING,
         max_lifetime=1800,
         reconnect_timeout=1,  # who asks next makes it try again; its own waits double for as long as an outage lasts
         open=False,
