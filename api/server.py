@@ -8,15 +8,21 @@ import socket
 from importlib import import_module
 from typing import Any
 
+import structlog
 from granian.constants import HTTPModes, Interfaces, Loops, RuntimeModes
 from granian.http import HTTP1Settings
 from granian.log import LogLevels
 from granian.server.mp import MPServer
 
 from infrastructure.embedded.children import die_with_parent
-from infrastructure.settings import Settings, environment
+from infrastructure.settings import Settings, for_child
 
-_OPEN_FILES = 65_536
+_OPEN_FILES, _OTHER_FILES = 65_536, 256
+"""What is asked for, and what a process opens besides connections."""
+BACKLOG = 4_096
+"""Connections the kernel keeps for us until they are accepted; one more is not answered, and tries again."""
+
+_log = structlog.get_logger("api.server")
 
 
 class PortTaken(Exception):
@@ -39,8 +45,10 @@ def serve(settings: Settings) -> None:
     """
     port = free_port(settings.host, settings.port)
     # Workers read the settings anew, in their own process.
-    os.environ.update(environment(settings))
-    _raise_open_files()
+    given = for_child(settings, os.environ)
+    os.environ.clear()
+    os.environ.update(given)
+    _raise_open_files(settings.connections_at_once)
     _load()
     signal.signal(signal.SIGUSR1, signal.SIG_IGN)  # it would end a worker that still starts
     _Server(
@@ -50,11 +58,14 @@ def serve(settings: Settings) -> None:
         port=port,
         interface=Interfaces.ASGI,
         http=HTTPModes.http1,  # `auto` never times a silent connection out
-        http1_settings=HTTP1Settings(header_read_timeout=10_000, max_buffer_size=65_536),
+        http1_settings=HTTP1Settings(
+            header_read_timeout=settings.header_seconds * 1000, max_buffer_size=65_536
+        ),
         loop=Loops.uvloop,
         runtime_mode=RuntimeModes.mt,  # bodies and answers travel beside the loop
         workers=settings.http_workers,
-        backpressure=8192,  # counts idle connections too: the default stops serving behind 1,024
+        backpressure=settings.connections_at_once,  # idle ones count, too: by default no one is served behind 1,024
+        backlog=BACKLOG,
         respawn_failed_workers=True,
         workers_kill_timeout=20,
         log_level=LogLevels.warning,
@@ -93,8 +104,12 @@ def free_port(host: str, port: int) -> int:
         return int(probe.getsockname()[1])
 
 
-def _raise_open_files() -> None:
+def _raise_open_files(connections: int) -> None:
+    """A connection is a file. Where the system allows too few of them, somebody should know before they run out."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = _OPEN_FILES if hard == resource.RLIM_INFINITY else min(_OPEN_FILES, hard)
-    if soft < wanted:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    needed = max(_OPEN_FILES, connections + _OTHER_FILES)
+    allowed = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
+    if soft < allowed:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
+    if allowed < connections + _OTHER_FILES:
+        _log.warning("too few open files are allowed", allowed=hard, connections_at_once=connections)

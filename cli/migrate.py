@@ -2,7 +2,7 @@
 
 import rich_click as click
 
-from cli.options import pass_settings
+from cli.options import pass_settings_needing
 from infrastructure import bucket
 from infrastructure.migrations import apply
 from infrastructure.object_parts import StoreUnavailable
@@ -10,7 +10,7 @@ from infrastructure.settings import Settings
 
 
 @click.command("migrate")
-@pass_settings
+@pass_settings_needing("database_url", "database_owner_url")
 def command(settings: Settings) -> None:
     """Bring the database up to date, and make the S3 bucket where it is missing. Harmless to repeat."""
     if not settings.database_owner_url:

@@ -1,7 +1,7 @@
 """Settings as flags: every command takes them, before or after its name."""
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
@@ -33,22 +33,39 @@ def accept_settings(command: click.Command, *, every: bool = False) -> click.Com
     return command
 
 
-def settings_of(context: click.Context) -> Settings:
-    """The settings as the flags given so far have them. Raises WrongSettings."""
+def settings_of(context: click.Context, needed: Collection[str] | None = None) -> Settings:
+    """The settings as the flags given so far have them; `needed` as in `load`. Raises WrongSettings."""
     flags: dict[str, Any] = dict(context.meta.get(_FLAGS, {}))
     config = flags.pop("config", None)
     try:
-        return load(flags, toml_path=Path(config) if config else None)
+        return load(flags, toml_path=Path(config) if config else None, needed=needed)
     except SettingsError as error:
         raise WrongSettings(error) from None
 
 
 def pass_settings(function: Callable[Concatenate[Settings, P], R]) -> Callable[P, R]:
     """Hands the settings to a command as its first argument."""
+    return _passing(function, None)
 
+
+def pass_settings_needing(
+    *needed: str,
+) -> Callable[[Callable[Concatenate[Settings, P], R]], Callable[P, R]]:
+    """As `pass_settings`, of a command that production mode lets run with these alone: it gets no secret it can do
+    without."""
+
+    def wrap(function: Callable[Concatenate[Settings, P], R]) -> Callable[P, R]:
+        return _passing(function, needed)
+
+    return wrap
+
+
+def _passing(
+    function: Callable[Concatenate[Settings, P], R], needed: Collection[str] | None
+) -> Callable[P, R]:
     @functools.wraps(function)
     def run(*args: P.args, **kwargs: P.kwargs) -> R:
-        return function(settings_of(get_current_context()), *args, **kwargs)
+        return function(settings_of(get_current_context(), needed), *args, **kwargs)
 
     return run
 

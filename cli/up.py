@@ -24,7 +24,7 @@ from infrastructure.embedded.stack import Stack, StackError
 from infrastructure.embedded.supervisor import GaveUp, Supervisor
 from infrastructure.logging import configure
 from infrastructure.migrations import apply
-from infrastructure.settings import Settings, environment
+from infrastructure.settings import Settings, for_child
 from infrastructure.settings_parts import Servers
 
 PROCESSES = {"work": 15.0, "jobs": 20.0, "serve": 25.0}
@@ -41,7 +41,7 @@ class Program:
 
     def __init__(self, name: str, folder: Folder, settings: Settings) -> None:
         self.child = Child(name, folder.run)
-        self._env = os.environ | environment(settings) | {"PYTHONUNBUFFERED": "1"}
+        self._env = for_child(settings, os.environ) | {"PYTHONUNBUFFERED": "1"}
 
     def start(self) -> None:
         self.child.start([sys.executable, "-m", "cli.main", self.child.name], self._env)

@@ -1,7 +1,7 @@
 """Settings: one frozen struct, read from flags, environment, files and the running stack."""
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 from urllib.parse import urlsplit
@@ -10,7 +10,10 @@ import msgspec
 from msgspec import Meta
 
 from infrastructure import settings_sources as sources_of
-from infrastructure.settings_parts import Limits, Secret, Servers, limit_disagreements
+from infrastructure.settings_consul import ROOT as CONSUL_ROOT
+from infrastructure.settings_consul import from_consul
+from infrastructure.settings_deployment import Deployment, put_passwords
+from infrastructure.settings_parts import Secret, Servers, limit_disagreements
 from infrastructure.settings_rules import RULES, password_disagreements
 from infrastructure.settings_sources import PREFIX, Mistake
 
@@ -19,7 +22,7 @@ GENERATED = ("key_encryption_key", "admin_password")
 """What `up` makes in `<data_dir>/secrets/` when nobody has set it; production mode refuses these."""
 
 
-class Settings(Limits, frozen=True, kw_only=True):
+class Settings(Deployment, frozen=True, kw_only=True):
     """All that can be set; an empty string means: not set. `sources` says where each value came from."""
 
     mode: Annotated[
@@ -148,7 +151,7 @@ class Settings(Limits, frozen=True, kw_only=True):
         int,
         Meta(ge=0, le=720, description="hours between two checks of guards, read models and log; 0 = never"),
     ] = 24
-    sources: dict[str, str] = {}
+    sources: dict[str, str] = msgspec.field(default_factory=dict)
 
     @property
     def base_url(self) -> str:
@@ -188,24 +191,37 @@ def masked(name: str, value: object) -> object:
 
 def environment(settings: Settings) -> dict[str, str]:
     """The settings as CHANCERY_* variables, for a child process: every user of the machine can read argv."""
+    default = Settings()
     values = {
         name: getattr(settings, name)
         for name in SETTINGS
-        if getattr(settings, name) != getattr(Settings(), name)
+        if getattr(settings, name) != getattr(default, name)
+        or settings.sources.get(name, "default") != "default"
     }
     return {
         PREFIX + name.upper(): ",".join(v) if isinstance(v, tuple) else str(v) for name, v in values.items()
     }
 
 
+def for_child(settings: Settings, environ: Mapping[str, str]) -> dict[str, str]:
+    """The environment of a process that is to have these very settings: files and Consul are not asked again."""
+    said = {PREFIX + name.upper() for name in SETTINGS}
+    sources = {*said, *(f"{variable}_FILE" for variable in said), sources_of.SECRETS_DIR, CONSUL_ROOT}
+    return {name: value for name, value in environ.items() if name not in sources} | environment(settings)
+
+
 def load(
     flags: Mapping[str, object] | None = None,
     environ: Mapping[str, str] | None = None,
     toml_path: Path | None = None,
+    *,
+    needed: Collection[str] | None = None,
 ) -> Settings:
-    """Flags > CHANCERY_X > CHANCERY_X_FILE > X (servers only) > chancery.toml > the running stack > default.
+    """Flags > CHANCERY_X, or CHANCERY_X_FILE > X (servers only) > files of CHANCERY_SECRETS_DIR > chancery.toml >
+    Consul > the running stack > default. An empty value counts as not set.
 
-    An empty value counts as not set. Raises SettingsError with every mistake.
+    `needed`: what production mode wants set, of the servers and the key; else all. Raises SettingsError with every
+    mistake.
     """
     environ = os.environ if environ is None else environ
     mistakes: list[Mistake] = []
@@ -219,13 +235,18 @@ def load(
 
     take(sources_of.from_flags(flags or {}))
     take(sources_of.from_environment(environ, SETTINGS, BARE, mistakes))
+    take(sources_of.from_secrets_dir(environ, SETTINGS, mistakes))
     take(sources_of.from_toml(toml_path, environ, SETTINGS, mistakes))
+    take(from_consul(environ, SETTINGS, mistakes))
     data_dir = (values.get("data_dir") or Settings().data_dir).expanduser().absolute()
     take(sources_of.from_data_dir(data_dir, SERVERS, GENERATED, set(values)))
     values["data_dir"] = data_dir
+    mistakes += put_passwords(values, sources)
     # One outside URL is enough to start with: it then serves the owner, or the relay, too.
     take([(name, f"as {weaker}", values.get(weaker)) for weaker, name in _STRONGER.items()])
-    mistakes += _disagreements(values, sources)
+    mistakes += _disagreements(
+        values, sources, (*SERVERS, "key_encryption_key") if needed is None else needed
+    )
     if mistakes:
         raise SettingsError(mistakes)
     return Settings(sources=sources, **values)
@@ -250,7 +271,9 @@ def _converted(name: str, where: str, value: object, mistakes: list[Mistake]) ->
     return converted
 
 
-def _disagreements(values: Mapping[str, Any], sources: Mapping[str, str]) -> Iterator[Mistake]:
+def _disagreements(
+    values: Mapping[str, Any], sources: Mapping[str, str], needed: Collection[str]
+) -> Iterator[Mistake]:
     for weaker, stronger in _STRONGER.items():
         if values.get(stronger) and not values.get(weaker):
             yield Mistake(weaker, "not set", f"must be set when {stronger} is")
@@ -264,7 +287,7 @@ def _disagreements(values: Mapping[str, Any], sources: Mapping[str, str]) -> Ite
             if not values.get(name)
         )
     if values.get("mode") == "production":
-        for name in (*SERVERS, "key_encryption_key"):
+        for name in needed:
             if not values.get(name):
                 yield Mistake(name, "not set", "must be set in production mode")
         for name, source in sources.items():

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 PREFIX = "CHANCERY_"
-_NOT_FIELDS = tuple(PREFIX + name for name in ("CONFIG", "URL", "LOGIN", "PASSWORD"))
+SECRETS_DIR = PREFIX + "SECRETS_DIR"
+_NOT_FIELDS = (SECRETS_DIR, *(PREFIX + name for name in ("CONFIG", "URL", "LOGIN", "PASSWORD")))
 """What says where settings are, or, to a command that asks a running Chancery, where that is and who asks."""
 
 Found = Iterable[tuple[str, str, object]]
@@ -29,15 +30,17 @@ def from_flags(flags: Mapping[str, object]) -> Found:
 def from_environment(
     environ: Mapping[str, str], names: Sequence[str], bare: Iterable[str], mistakes: list[Mistake]
 ) -> Iterator[tuple[str, str, object]]:
-    """CHANCERY_X, then the file that CHANCERY_X_FILE names, then X itself for the names in `bare`."""
+    """CHANCERY_X or the file that CHANCERY_X_FILE names, then X itself for the names in `bare`."""
     for name in names:
         variable = PREFIX + name.upper()
-        yield name, variable, environ.get(variable)
+        said = environ.get(variable)
+        yield name, variable, said
         if path := environ.get(f"{variable}_FILE"):
-            try:
-                yield name, f"{variable}_FILE", Path(path).read_text().rstrip("\r\n")
-            except (OSError, UnicodeDecodeError) as error:
-                mistakes.append(Mistake(name, f"{variable}_FILE", f"cannot be read: {error}"))
+            if said:
+                mistakes.append(
+                    Mistake(name, f"{variable}_FILE", f"and {variable} are both set: say it in one place")
+                )
+            yield name, f"{variable}_FILE", _content(name, f"{variable}_FILE", Path(path), mistakes)
     for name in bare:
         yield name, name.upper(), environ.get(name.upper())
     known = [*(PREFIX + name.upper() for name in names), *_NOT_FIELDS]
@@ -46,6 +49,44 @@ def from_environment(
         variable for variable in environ if variable.startswith(PREFIX) and variable not in known
     )
     mistakes.extend(Mistake(variable, "environment", _unknown(variable, known)) for variable in strange)
+
+
+def from_secrets_dir(
+    environ: Mapping[str, str], names: Sequence[str], mistakes: list[Mistake]
+) -> Iterator[tuple[str, str, object]]:
+    """The files of CHANCERY_SECRETS_DIR, each named as its setting: what containers and systemd mount at once.
+
+    Names with a dot in front are the mounter's business.
+    """
+    if not (given := environ.get(SECRETS_DIR)):
+        return
+    try:
+        files = sorted(file for file in Path(given).iterdir() if not file.name.startswith("."))
+    except OSError as error:
+        mistakes.append(Mistake("secrets_dir", SECRETS_DIR, f"cannot be read: {error}"))
+        return
+    for file in files:
+        if file.name in names:
+            yield file.name, str(file), _content(file.name, str(file), file, mistakes)
+        else:
+            mistakes.append(Mistake(file.name, given, _unknown(file.name, names)))
+
+
+def _content(name: str, where: str, file: Path, mistakes: list[Mistake]) -> str | None:
+    """Without the line's end that editors write. Nobody names an empty file on purpose."""
+    try:
+        said = file.read_text().rstrip("\r\n")
+    except (OSError, UnicodeDecodeError) as error:
+        mistakes.append(Mistake(name, where, f"cannot be read: {_harmless(error)}"))
+        return None
+    if not said:
+        mistakes.append(Mistake(name, where, "is an empty file"))
+    return said
+
+
+def _harmless(error: OSError | UnicodeDecodeError) -> str:
+    """What a codec complains of would show the secret's bytes."""
+    return "it is not UTF-8" if isinstance(error, UnicodeDecodeError) else str(error)
 
 
 def from_toml(
