@@ -46,8 +46,13 @@ def introduce(scope: Scope, trusted: tuple[Network, ...]) -> bytes:
     """Tell the scope who asks: see Edge. Returns the request's id."""
     h: dict[bytes, bytes] = dict(scope["headers"])
     scope["h"] = h
+    trace = h.get(b"traceparent")
+    scope["traceparent"] = traceparent = trace.decode() if trace and _TRACEPARENT(trace) else None
     given = h.get(b"x-request-id")
-    made = given if given and _REQUEST_ID(given) else secrets.token_hex(16).encode()
+    if given and _REQUEST_ID(given):
+        made = given
+    else:  # what belongs to a caller's trace is called after it: so the log itself tells which trace a fact is of
+        made = (traceparent[3:35] if traceparent else secrets.token_hex(16)).encode()
     scope["request_id"] = named = made.decode()
     request_id.set(named)
     client = scope.get("client")

@@ -8,6 +8,7 @@ from litestar import Request
 from api.declared import refuse_unknown_query
 from api.problems import Problem
 from application.access import Caller, PasswordChangeRequired
+from application.spans import part
 from domain.shared import Origin
 
 
@@ -86,9 +87,10 @@ def lane(
             raise missing()
         if len(offered) > 1:
             raise TwoCredentials
-        caller = await offered[0].caller(request, fresh=fresh)
-        if caller.must_change_password and not fresh:  # memory alone must not refuse
-            caller = await offered[0].caller(request, fresh=True)
+        with part("authenticate"):
+            caller = await offered[0].caller(request, fresh=fresh)
+            if caller.must_change_password and not fresh:  # memory alone must not refuse
+                caller = await offered[0].caller(request, fresh=True)
         scope["caller"] = caller
         if caller.must_change_password and not _allowed_before_change(request):
             raise PasswordChangeRequired("Change your temporary password first: POST /me/password.")

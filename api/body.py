@@ -11,6 +11,7 @@ from litestar.typing import FieldDefinition
 from api.fields import Nothing
 from api.problems import ClientGone, Problem
 from api.reader import LARGEST, reader, too_large
+from application.spans import part
 
 
 class BodyMissing(Problem):
@@ -117,4 +118,5 @@ class StrictBody(AbstractDTO[Any]):
 
     def decode_bytes(self, value: bytes) -> Any:
         field: Any = self.asgi_connection.route_handler.parsed_data_field
-        return reader(field.annotation).read(value)
+        with part("decode"):
+            return reader(field.annotation).read(value)

@@ -25,6 +25,8 @@ from api.arrival import (
     settle_address,
 )
 from api.errors import problem_answer
+from api.tracing import told, tracing
+from application.spans import Span
 from infrastructure.settings_parts import Limits
 
 Application = Callable[[Any, Any, Any], Awaitable[None]]
@@ -125,20 +127,21 @@ class Edge:
         if method == "HEAD":  # on a copy: the server reads its own to know that no body follows
             scope = {**scope, "method": "GET"}
         exchange = (_HeadExchange if method == "HEAD" else _Exchange)(self, scope, send)
-        try:
-            if exchange.is_preflight():
-                await exchange.preflight()
-            else:
-                settle_address(scope, self.root_path)
-                place = scope["place"] = self.admission.enter(scope)
-                try:
-                    await self.app(scope, hurried(scope, receive, *self.seconds), exchange.send)
-                finally:
-                    place.leave()
-        except Exception as error:  # noqa: BLE001 - the last resort
-            await exchange.rescue(error)
-        finally:
-            exchange.note(method)
+        with tracing(scope) as exchange.span:
+            try:
+                if exchange.is_preflight():
+                    await exchange.preflight()
+                else:
+                    settle_address(scope, self.root_path)
+                    place = scope["place"] = self.admission.enter(scope)
+                    try:
+                        await self.app(scope, hurried(scope, receive, *self.seconds), exchange.send)
+                    finally:
+                        place.leave()
+            except Exception as error:  # noqa: BLE001 - the last resort
+                await exchange.rescue(error)
+            finally:
+                exchange.note(method)
 
 
 class _Exchange:
@@ -153,6 +156,7 @@ class _Exchange:
         self.started = False
         self.status = 499
         self.seconds = 0.0
+        self.span: Span | None = None
 
     async def send(self, message: Message) -> None:
         if message["type"] != "http.response.start":
@@ -216,6 +220,9 @@ class _Exchange:
         route = scope.get("path_template", metrics.UNMATCHED)
         metrics.observe(method, route, self.status, seconds)
         trace = {"trace": scope["traceparent"][3:35]} if scope["traceparent"] else {}
+        if self.span is not None:
+            told(self.span, scope, method, route, self.status)
+            trace = {"trace": f"{self.span.trace_id:032x}"}
         self.edge.log.info(
             "request",
             method=method,

@@ -39,6 +39,7 @@ from application.ports import (
     StaleAccess,
     VersionConflict,
 )
+from application.spans import part
 from domain.shared import DomainError, Event, Rules
 
 S = TypeVar("S")
@@ -172,12 +173,15 @@ class Execute:
         rules = order.rules
         loaded = Loaded(state=rules.initial, version=0, position=0, fresh=True)
         if not order.new:
-            loaded = await self._store.load(rules, order.stream_id, fresh=fresh)
+            with part("load"):
+                loaded = await self._store.load(rules, order.stream_id, fresh=fresh)
         try:
             unseen = order.new or (order.upsert and loaded.version == 0)
-            authority = self._judge(order, loaded, context, new=unseen)
-            events = rules.decide(loaded.state, order.given_by(context.caller))
-            reliance = NOTHING_ELSE if order.relies is None or not events else await order.relies()
+            with part("authorise"):
+                authority = self._judge(order, loaded, context, new=unseen)
+            with part("decide"):
+                events = rules.decide(loaded.state, order.given_by(context.caller))
+                reliance = NOTHING_ELSE if order.relies is None or not events else await order.relies()
         except (DomainError, AccessError, VersionMismatch) as refusal:
             return Decision(loaded=loaded, refusal=refusal)
         reliance = structs.replace(as_judged(reliance, authority), keep_one=order.keep_one)

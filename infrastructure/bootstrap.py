@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 from domain.shared import Event, Recorded
+from infrastructure.collecting import collecting
 from infrastructure.core import Core, clock, core_of, core_tasks
 from infrastructure.identity import Identity, close_identity, identity_of, identity_tasks, new_password
 from infrastructure.imports.importing import Importing, importing_of, importing_tasks
@@ -63,7 +64,7 @@ async def running(
         **importing_tasks(importing),
         **{f"read {name}": read.run for name, read in records.items()},
     }
-    async with core.nats:
+    async with collecting(settings, name=name), core.nats:
         running_tasks = [watched(name, run, system.failed) for name, run in tasks.items()]
         gc.collect()
         gc.freeze()

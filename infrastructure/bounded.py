@@ -9,6 +9,7 @@ from threading import Lock
 from time import perf_counter
 from typing import Any, ParamSpec, TypeVar
 
+from application.spans import part
 from infrastructure.watch import figures
 
 P = ParamSpec("P")
@@ -49,7 +50,8 @@ class Bounded:
             raise
         future.add_done_callback(self._left)  # when the thread is done, not its caller
         future.add_done_callback(lambda _: self._seconds.observe(perf_counter() - since))
-        return await asyncio.wrap_future(future)
+        with part(f"call {self._kind}", "client"):
+            return await asyncio.wrap_future(future)
 
     def close(self) -> None:
         """Lets go of what waits; what runs comes to its end."""

@@ -9,6 +9,7 @@ from uuid import UUID
 import msgspec
 from psycopg import AsyncConnection
 
+from application import spans
 from application.ports import (
     Accepted,
     Answer,
@@ -25,7 +26,7 @@ from application.ports import (
     VersionConflict,
 )
 from domain.shared import Event, Rules
-from infrastructure import append_call, guards
+from infrastructure import append_call, fact_spans, guards
 from infrastructure.entropy import random_bytes
 from infrastructure.event_codec import EventCodec
 from infrastructure.event_log import EventLog
@@ -96,7 +97,15 @@ class EventStore:
         return await self._receipts(key.digest)
 
     async def append(self, attempt: Attempt, *, rehearse: bool = False) -> Verdict:
-        item = await self._item(attempt)
+        with spans.part("append", "client") as span:
+            verdict = await self._judged(attempt, rehearse=rehearse)
+            if span is not None:
+                span.attributes["chancery.verdict"] = type(verdict).__name__
+            return verdict
+
+    async def _judged(self, attempt: Attempt, *, rehearse: bool) -> Verdict:
+        with spans.part("seal"):
+            item = await self._item(attempt)
         judged = await (self._writer.rehearse(item) if rehearse else self._writer.append(item))
         match judged.verdict:
             case append_call.ACCEPTED if rehearse:
@@ -109,6 +118,7 @@ class EventStore:
                     self.forget_keys([attempt.stream_id])
                     self.forget_states()
                 self._advance(attempt, judged.position)
+                fact_spans.written(attempt.metadata, attempt.events, item.event_ids, judged.position)
                 return Accepted(version=attempt.expected + len(attempt.events), position=judged.position)
             case append_call.KEY_SEEN:
                 return Replayed()

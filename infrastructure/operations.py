@@ -9,11 +9,14 @@ from msgspec import Struct
 from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
 
+from application import spans
 from infrastructure.event_store import new_id
 
 LEASE = timedelta(seconds=60)
 """How long an attempt may be silent; then it counts as dead and another may begin."""
 MOST_ATTEMPTS = 8
+TRACEPARENT = "traceparent"
+"""Stands in `about` while the trace of who asked is sampled: the attempt goes on with it."""
 OFFER_AGAIN = timedelta(seconds=10)
 """After which an id that nobody took is given to the broker again: so much a flushed broker costs."""
 
@@ -102,6 +105,8 @@ async def ask(
     after: timedelta = timedelta(),
 ) -> bool:
     """In the caller's transaction: what must be done, `after` a while, is a row before it is anything else."""
+    if (here := spans.current()) is not None:
+        about = {**about, TRACEPARENT: str(here.place)}
     cursor = await connection.execute(
         "insert into operations (id, kind, about, occasion, run_at)"
         " values (%s, %s, %s, %s, clock_timestamp() + %s) on conflict (occasion) do nothing",

@@ -1,4 +1,4 @@
-"""Settings in groups that others ask for by name: where the servers are, and how much is let in at once."""
+"""Settings in groups that others ask for by name: where the servers are, where spans go, how much is let in at once."""
 
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any
@@ -21,7 +21,21 @@ class Servers(Struct, frozen=True, kw_only=True):
     s3_secret_key: Annotated[Secret, Meta(description="S3 secret key")] = ""
 
 
-class Limits(Servers, frozen=True, kw_only=True):
+class Traces(Servers, frozen=True, kw_only=True):
+    """Where spans go, and how many. An empty string means: not set."""
+
+    traces_url: Annotated[
+        str, Meta(description="OpenTelemetry collector, OTLP over HTTP: http://127.0.0.1:4318; unset = no spans")
+    ] = ""
+    traces_share: Annotated[
+        float, Meta(ge=0, le=1, description="share of the traces that are sampled, between 0 and 1")
+    ] = 1.0
+    traces_headers: Annotated[
+        Secret, Meta(description="headers for the collector: name=value, comma between two")
+    ] = ""
+
+
+class Limits(Traces, frozen=True, kw_only=True):
     """How much one process that serves the API lets in at once, and how long it waits for whom."""
 
     connections_at_once: Annotated[

@@ -97,6 +97,10 @@ def _mail_address(value: str) -> str | None:
 
 
 _HTTP = _url("http", "https")
+_HEADERS = _matches(
+    r" *[A-Za-z0-9-]+ *=[^,\r\n]+( *, *[A-Za-z0-9-]+ *=[^,\r\n]+)*",
+    "must be name=value, with a comma between two",
+)
 _DATABASE = _url("postgresql", "postgres")
 _NATS = _url("nats", "tls")
 
@@ -134,6 +138,8 @@ RULES: Mapping[str, Rule] = {
     "smtp_url": _mail_server,
     "mail_from": _mail_address,
     "witnesses": _WITNESS,
+    "traces_url": _HTTP,
+    "traces_headers": _HEADERS,
 }
 """By setting; for a list, the rule of each of its entries."""
 

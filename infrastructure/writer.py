@@ -13,6 +13,8 @@ from msgspec import Struct
 from psycopg import AsyncConnection
 from psycopg.rows import tuple_row
 
+from application import spans
+from infrastructure import fact_spans
 from infrastructure.append_call import ACCEPTED, CALL, CONFLICT, STORED_ALREADY, VERDICTS, Item, packed
 from infrastructure.postgres import LOST, Unavailable, connect
 from infrastructure.watch import figures
@@ -40,6 +42,7 @@ class _Waiting(Struct, kw_only=True, gc=False):
     future: asyncio.Future[Judged]
     until: float
     again: bool = False
+    span: spans.Span | None = None
 
 
 class Writer:
@@ -65,7 +68,9 @@ class Writer:
             figures.FULL.inc()
             raise Unavailable("too many commands wait")
         future: asyncio.Future[Judged] = asyncio.get_running_loop().create_future()
-        self._queue.append(_Waiting(item=item, future=future, until=time.monotonic() + PATIENCE))
+        self._queue.append(
+            _Waiting(item=item, future=future, until=time.monotonic() + PATIENCE, span=spans.current())
+        )
         if self._wake is not None and not self._wake.done():
             self._wake.set_result(None)
         return await future
@@ -128,7 +133,7 @@ class Writer:
         return batch
 
     async def _write(self, batch: list[_Waiting]) -> None:
-        again = any(waiting.again for waiting in batch)
+        again, began = any(waiting.again for waiting in batch), time.time_ns()
         try:
             if self._connection is None or self._connection.closed:
                 await self._connect()
@@ -150,6 +155,7 @@ class Writer:
         figures.BATCH.observe(len(batch))
         for verdict, number in Counter(verdicts or ()).items() if verdicts else ((ACCEPTED, len(batch)),):
             _SAID[verdict].inc(number)
+        fact_spans.batched((each.span for each in batch), began, len(batch))
         self._answer(batch, head, at, verdicts, details, stored)
 
     def _answer(

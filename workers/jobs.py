@@ -3,8 +3,8 @@
 import asyncio
 import signal
 import threading
-from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager, suppress
+from collections.abc import Callable, Generator
+from contextlib import AbstractAsyncContextManager, contextmanager, suppress
 from typing import Any
 from uuid import UUID
 
@@ -15,9 +15,11 @@ from dramatiq.asyncio import get_event_loop_thread
 from dramatiq.brokers.redis import RedisBroker
 from dramatiq.middleware import AsyncIO, Middleware, ShutdownNotifications, TimeLimit
 
+from application import spans
+from application.spans import Place
 from infrastructure.bootstrap import System, running
 from infrastructure.logging import configure
-from infrastructure.operations import MOST_ATTEMPTS, Hopeless, Operations, Taken
+from infrastructure.operations import MOST_ATTEMPTS, TRACEPARENT, Hopeless, Operations, Taken
 from infrastructure.settings import Settings
 from workers import operations as work
 from workers.failure import told
@@ -85,7 +87,8 @@ async def perform(system: System, operations: Operations, operation_id: UUID) ->
         return
     said = log.bind(operation=str(taken.id), kind=taken.kind, attempt=taken.attempt)
     try:
-        await _leased(system, operations, taken)
+        with attempted(taken):
+            await _leased(system, operations, taken)
     except asyncio.CancelledError:
         await operations.left(taken)
         raise
@@ -98,6 +101,22 @@ async def perform(system: System, operations: Operations, operation_id: UUID) ->
     else:
         if not await operations.done(taken):
             said.warning("operation.overtaken")
+
+
+@contextmanager
+def attempted(taken: Taken) -> Generator[None]:
+    """This attempt as a span under what asked for it, or as a trace of its own. Its failure is one to look at."""
+    asked = spans.place_of(taken.about.pop(TRACEPARENT, None)) or Place(spans.trace_of(str(taken.id)), 0)
+    with spans.whole(f"job {taken.kind}", asked.trace_id, asked.span_id, "consumer") as span:
+        if span is None:
+            yield
+            return
+        span.attributes["chancery.attempt"] = taken.attempt
+        try:
+            yield
+        except Exception:
+            span.failed = True
+            raise
 
 
 async def _leased(system: System, operations: Operations, taken: Taken) -> None:

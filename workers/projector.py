@@ -5,6 +5,7 @@ import time
 
 import structlog
 
+from infrastructure import fact_spans
 from infrastructure.event_log import EventLog
 from infrastructure.nats import Nats, projected
 from infrastructure.postgres import PROJECTOR
@@ -75,8 +76,11 @@ class Projector:
                         break
                     batch = [*batch, *coming.result()]
                     coming = asyncio.create_task(self._next(batch[-1].position))
+                began = time.time_ns()
                 at = await checkpoint.advance(connection, self._projection, PLACE, at, batch)
                 await self._nats.ring(projected(self._projection.name))
+                traced = fact_spans.places(filter(self._projection.takes, batch))
+                fact_spans.followed(f"project {self._projection.name}", traced, began, len(batch))
         finally:
             await end(coming)
 

@@ -18,6 +18,7 @@ from application.message import Dialogs
 from application.ports import Key
 from application.reactions import Ask, Effect, Notify, Reassign, Tell, reactions
 from domain.shared import Event, Recorded, Stored
+from infrastructure import fact_spans
 from infrastructure.event_log import EventLog
 from infrastructure.operations import ask
 from infrastructure.postgres import REACTOR
@@ -104,9 +105,10 @@ class Reactor:
         """All that follows from one event; a second time it changes nothing."""
         for reaction in self._reactions:
             if isinstance(recorded.event, reaction.when):
-                for number, effect in enumerate(reaction.then(recorded)):
-                    occasion = f"{reaction.name} {number} {recorded.event_id}"
-                    await self._effect(connection, occasion, recorded, effect)
+                with fact_spans.following(recorded, f"react {reaction.name}"):
+                    for number, effect in enumerate(reaction.then(recorded)):
+                        occasion = f"{reaction.name} {number} {recorded.event_id}"
+                        await self._effect(connection, occasion, recorded, effect)
 
     async def _effect(
         self, connection: AsyncConnection[Any], occasion: str, recorded: Recorded[Event], effect: Effect

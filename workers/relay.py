@@ -1,6 +1,7 @@
 """Publishes the log to NATS: the stream's sequence is the event's position, and the server refuses any other order."""
 
 import asyncio
+import time
 from collections.abc import Sequence
 
 import msgspec
@@ -10,6 +11,7 @@ from nats.aio.msg import Msg
 from nats.js.api import StorageType, StreamConfig
 
 from domain.shared import Stored
+from infrastructure import fact_spans
 from infrastructure.event_log import EventLog
 from infrastructure.nats import STREAM, Nats
 from infrastructure.positions import POLL, Positions
@@ -117,6 +119,7 @@ class Relay:
     async def _publish(self, batch: Sequence[Stored], inbox: str) -> None:
         """All in one go. Each message names its predecessor, so the last one's acknowledgement vouches for all."""
         self._ack = asyncio.get_running_loop().create_future()
+        began, traced = time.time_ns(), fact_spans.places(batch)
         for stored in batch:
             await self._nats.client.publish(
                 f"events.{stored.topic}",
@@ -125,6 +128,7 @@ class Relay:
                 headers={
                     "Nats-Expected-Last-Sequence": str(stored.position - 1),
                     "Chancery-Event-Id": str(stored.event_id),
+                    **({"traceparent": str(traced[stored.event_id])} if stored.event_id in traced else {}),
                 },
             )
         try:
@@ -136,6 +140,7 @@ class Relay:
         if ack.error is not None or ack.seq != batch[-1].position:
             raise Unacknowledged(str(ack.error or answer.headers))
         figures.PUBLISHED.inc(len(batch))
+        fact_spans.followed("relay", traced, began, len(batch), "producer")
 
     async def _acknowledged(self, message: Msg) -> None:
         if self._ack is not None and not self._ack.done():

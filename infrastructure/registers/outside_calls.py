@@ -11,6 +11,7 @@ from msgspec import MsgspecError
 from msgspec.json import Decoder
 from prometheus_client import Counter, Gauge
 
+from application.spans import part
 from infrastructure.outbound import Unreachable, client, fetched
 
 T = TypeVar("T")
@@ -76,7 +77,8 @@ class Breaker:
             raise OutsideFailed(service, "failed too often and is left alone for a moment", int(rests) + 1)
         trial = self._trying = self.state == "open"
         try:
-            yield
+            with part(f"call {service}", "client"):
+                yield
         except OutsideFailed:
             self._failed += 1
             self._opened_at = self._clock()
