@@ -11,6 +11,7 @@ import structlog
 from litestar import Litestar, Router
 
 from api import outages, root, socket, systems
+from api.admission import admission_of
 from api.arrival import Receive, Scope, Send
 from api.auth import InvalidBearerToken, MissingBearerToken, anybody, lane
 from api.bearer import Bearer
@@ -24,6 +25,7 @@ from api.cookies import Cookies
 from api.declared import check_routes, index_parameters
 from api.docs import documentation
 from api.edge import Edge
+from api.impatience import impatient
 from api.lists import Lists
 from api.live import Live
 from api.live_topics import Known
@@ -36,21 +38,22 @@ from api.queries import message as message_queries
 from api.queries import password as password_queries
 from api.query_routes import own_queries, queries
 from api.rate_limits import Limits
+from api.readiness import readiness
 from api.refs import Refs
 from api.refusals import keeping
 from api.streams import Streams
+from infrastructure import log_sink
 from infrastructure.bootstrap import System, clock, running
 from infrastructure.first_start import first_start
 from infrastructure.logging import configure
 from infrastructure.migrations import wait_until_migrated
 from infrastructure.security.strict_jwt import InvalidToken
 from infrastructure.settings import Settings, load
+from infrastructure.tasks import end
+from infrastructure.watch.families import families
 from projections.projection import discover
 
 _log = structlog.get_logger("api.app")
-
-MOST_LISTENERS, MOST_SOCKETS = 5_000, 2_000
-"""Of one process. A listener is a few sleeping tasks; a socket costs its server about three times as much."""
 
 __all__ = ["build_app", "create_app", "outages"]
 """Importing `outages` teaches the errors what the infrastructure cannot do."""
@@ -77,17 +80,27 @@ def create_app(system: System) -> Litestar:
     for_query = lane(*ways, limits=limits, fresh=True)
     own_command = lane(*ways, limits=limits, fresh=False, people_only=True)
     own_query = lane(*ways, limits=limits, fresh=True, people_only=True)
-    streams = Streams()
-    listeners, live = streams.cheap(MOST_LISTENERS), live_of(system)
+    streams = Streams(
+        most=settings.streams_at_once,
+        most_of_one=settings.streams_of_one,
+        slow=settings.slow_reader_seconds,
+    )
+    listeners, live = streams.cheap(settings.listeners_at_once), live_of(system)
     sockets = socket.Sockets(
         dialogs=system.dialogs,
         live=live,
-        streams=streams.cheap(MOST_SOCKETS),
+        streams=streams.cheap(settings.sockets_at_once),
         progress=system,
         limits=limits,
         enter=lane(bearer, StandingCookies(browser), clients, limits=limits, fresh=True, people_only=True),
     )
-    pages = Lists(system.pool, lambda name: system.positions.known.get(name, 0), system.reached)
+    positions = system.positions
+    pages = Lists(
+        system.pool,
+        lambda name: positions.known.get(name, 0),
+        system.reached,
+        lambda name: positions.parked.get(name, 0),
+    )
     signed_in = [
         Router("/", route_handlers=handlers, before_request=entered)
         for handlers, entered in (
@@ -113,28 +126,31 @@ def create_app(system: System) -> Litestar:
         return_dto=None,
         request_class=BodyRequest,
     )
+    expected = sorted(discover())
     app = Litestar(
         route_handlers=[
             api,
             *root.routes(
-                lambda: root.readiness(
+                lambda: readiness(
                     system.positions,
-                    frozenset(discover()),
+                    expected,
                     system.failed,
                     system.neighbours.alive,
-                    system.alarms.raised,
+                    system.surveyor.recent,
+                    log_sink.present(),
                 ),
                 lambda: system.tokens.ring.jwks,
+                lambda: families(system.surveyor.recent, system.neighbours.alive, len(system.failed)),
             ),
             *documentation((MissingBearerToken, InvalidBearerToken, IdentityProviderUnavailable, *REFUSALS)),
         ],
         exception_handlers={Exception: keeping(system.refusals)},
-        openapi_config=config(root.VERSION, system.settings.root_path),
+        openapi_config=config(root.VERSION, settings, settings.root_path),
         logging_config=None,
         debug=False,
         pdb_on_exception=False,
     )
-    app.state.limits, app.state.streams = limits, streams
+    app.state.limits, app.state.streams, app.state.sockets = limits, streams, sockets
     index_parameters(app)
     app.state.query[socket.PATH, socket.METHOD] = frozenset({"after"})
     check_routes(app)
@@ -179,9 +195,11 @@ class Served:
             self._edge = edge
             streams: Streams = edge.app.state.streams  # type: ignore[attr-defined]
             asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, streams.stop)
+            listening = asyncio.create_task(impatient(self._settings.slow_reader_seconds))
             await send({"type": "lifespan.startup.complete"})
             await receive()
             streams.stop()
+            await end(listening)
         await send({"type": "lifespan.shutdown.complete"})
 
 
@@ -201,12 +219,15 @@ def edge_of(system: System) -> Edge:
         origins=settings.cors_origins,
         trusted_proxies=settings.trusted_proxies,
         root_path=settings.root_path,
+        body_seconds=settings.body_seconds,
+        upload_seconds=settings.upload_seconds,
+        admission=admission_of(settings, app.state.streams.stopping.is_set),
     )
 
 
 def build_app() -> Served:
     """What granian's workers run."""
     settings = load()
-    configure(settings.log_format)
+    configure(settings, "serve")
     wait_until_migrated(settings.database_url)
     return Served(settings)

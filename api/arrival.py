@@ -4,22 +4,19 @@ import asyncio
 import re
 import secrets
 from collections.abc import Awaitable, Callable, MutableMapping
-from contextvars import ContextVar
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
 from api.problems import BodyTooSlow, Problem
+from infrastructure.logging import request_id
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 Network = IPv4Network | IPv6Network
-
-request_id: ContextVar[str] = ContextVar("request_id", default="")
-"""The id of the request this task serves, for log lines and event metadata."""
 
 SLASH = "\x1f"
 """Stands for a `%2F` inside a path segment, so that it does not split the segment."""

@@ -1,16 +1,9 @@
 """How many requests, how long, with which outcome: one histogram, whose count is the counter."""
 
-import os
-
 from prometheus_client import (
-    CONTENT_TYPE_LATEST,
-    REGISTRY,
-    CollectorRegistry,
     Counter,
     Histogram,
-    generate_latest,
 )
-from prometheus_client.multiprocess import MultiProcessCollector
 
 UNMATCHED = "unmatched"
 """The route of a request that met none: one series, however many addresses a scanner tries."""
@@ -43,12 +36,3 @@ def observe(method: str, route: str, status: int, seconds: float) -> None:
 def overloaded(kind: str) -> None:
     """Count one request that was not let in."""
     _OVERLOADED.labels(kind).inc()
-
-
-def exposition() -> tuple[bytes, str]:
-    """All figures and their media type; those of every worker when PROMETHEUS_MULTIPROC_DIR is set."""
-    registry = REGISTRY
-    if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
-        registry = CollectorRegistry()
-        MultiProcessCollector(registry)  # type: ignore[no-untyped-call]  # the library has no types there
-    return generate_latest(registry), CONTENT_TYPE_LATEST

@@ -14,7 +14,6 @@ from litestar import Request, Router, WebSocket, websocket
 from msgspec import Meta, Raw, Struct, json
 
 from api import answers
-from api.arrival import request_id
 from api.asking import key_of
 from api.auth import Lane, Limits, caller_of, origin_of
 from api.commands.message import SendMessageBody
@@ -26,10 +25,11 @@ from api.queries.event import start_of
 from api.queries.records import Progress
 from api.reader import reader
 from api.refs import Ref, id_of
-from api.streams import CLOSING, HEARTBEAT, SLOW, Streams
+from api.streams import CLOSING, HEARTBEAT, Streams
 from application.access import SessionEnded
 from application.context import Context, DryRun
 from application.message import Dialogs
+from infrastructure.logging import request_id
 from infrastructure.tasks import end
 
 LARGEST = 64 << 10
@@ -144,7 +144,7 @@ class Talk:
         if heard.dialog_id not in (None, self._dialog_id) or heard.name in OTHERS:
             return
         frame = answers.encode({"event": heard.name, **_plain.decode(heard.data)})
-        async with asyncio.timeout(SLOW):
+        async with asyncio.timeout(self._sockets.streams.slow):
             await self._socket.send_text(frame)
 
     # --- what is said -----------------------------------------------------------------------------------------------

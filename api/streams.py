@@ -11,9 +11,11 @@ import structlog
 from litestar.response.base import ASGIResponse
 from litestar.types import Receive, Scope, Send
 
+from api.admission import Place
 from api.answers import Answer, Header
 from api.problems import Unavailable
 from infrastructure.tasks import end
+from infrastructure.watch import figures
 
 MOST, MOST_OF_ONE = 200, 20
 """Streams of one process, and of one caller there."""
@@ -27,6 +29,8 @@ CLOSING = 1.0
 
 EVENTS: tuple[Header, ...] = ((b"content-type", b"text/event-stream"), (b"x-accel-buffering", b"no"))
 PING = b": ping\n\n"
+FAREWELL = b": the server stops, come again\nretry: 500\n\n"
+"""Without `data` it is no event; a browser comes again by itself after so many milliseconds (WHATWG HTML 9.2.6)."""
 _log = structlog.get_logger("api.streams")
 
 
@@ -45,15 +49,22 @@ class Streams:
         most: int = MOST,
         most_of_one: int = MOST_OF_ONE,
         turn: float = TURN,
+        slow: float = SLOW,
         stopping: asyncio.Event | None = None,
     ) -> None:
-        self._most, self._most_of_one, self.turn = most, most_of_one, turn
+        self._most, self._most_of_one, self.turn, self.slow = most, most_of_one, turn, slow
         self._open: Counter[UUID] = Counter()
         self.stopping = stopping or asyncio.Event()
 
     def cheap(self, most: int) -> "Streams":
         """Places of their own for streams that cost next to nothing; they stop with these."""
-        return Streams(most=most, most_of_one=self._most_of_one, turn=self.turn, stopping=self.stopping)
+        return Streams(
+            most=most,
+            most_of_one=self._most_of_one,
+            turn=self.turn,
+            slow=self.slow,
+            stopping=self.stopping,
+        )
 
     def stop(self) -> None:
         """Every stream ends now, and a new one as soon as it has begun: the server is about to stop."""
@@ -69,9 +80,11 @@ class Streams:
         if self.count >= self._most or self._open[reader] >= self._most_of_one:
             raise StreamsFull(retry_after=5)
         self._open[reader] += 1
+        figures.STREAMS.inc()
         try:
             yield
         finally:
+            figures.STREAMS.dec()
             self._open[reader] -= 1
             if not self._open[reader]:
                 del self._open[reader]
@@ -91,7 +104,7 @@ class Stream(Answer[bytes]):
         """Raises StreamsFull before anything is sent; later on what goes wrong ends the stream, and is logged."""
         with self._streams.place(self._reader):
             await send({"type": "http.response.start", "status": self.status, "headers": self.fields})
-            sending = asyncio.create_task(_send(self._pieces, send))
+            sending = asyncio.create_task(_send(self._pieces, send, self._streams.slow))
             leaving = asyncio.create_task(_gone(receive))
             stopping = asyncio.create_task(self._streams.stopping.wait())
             try:
@@ -106,7 +119,8 @@ class Stream(Answer[bytes]):
             if not left:
                 with suppress(TimeoutError):
                     async with asyncio.timeout(CLOSING):
-                        await send({"type": "http.response.body", "body": b"", "more_body": False})
+                        last = FAREWELL if self._streams.stopping.is_set() else b""
+                        await send({"type": "http.response.body", "body": last, "more_body": False})
 
 
 class _Flowing(ASGIResponse):
@@ -115,15 +129,18 @@ class _Flowing(ASGIResponse):
     def __init__(self, stream: Stream) -> None:
         self.stream = stream
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - as ASGI says
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """A stream has a place of its own kind, so it gives back the one of a read."""
+        place: Place = scope["place"]  # type: ignore[typeddict-item]
+        place.leave()
         await self.stream.flow(receive, send)
 
 
-async def _send(pieces: AsyncGenerator[bytes, None], send: Any) -> None:
+async def _send(pieces: AsyncGenerator[bytes, None], send: Any, slow: float) -> None:
     try:
         async with aclosing(pieces):
             async for piece in pieces:
-                async with asyncio.timeout(SLOW):
+                async with asyncio.timeout(slow):
                     await send({"type": "http.response.body", "body": piece, "more_body": True})
     except TimeoutError:
         _log.info("a reader was too slow")

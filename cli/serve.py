@@ -4,6 +4,7 @@ import rich_click as click
 
 from api.server import PortTaken, serve
 from cli.options import pass_settings
+from infrastructure.logging import configure
 from infrastructure.settings import Settings
 
 
@@ -11,6 +12,7 @@ from infrastructure.settings import Settings
 @pass_settings
 def command(settings: Settings) -> None:
     """Serve the HTTP API until Ctrl-C or SIGTERM."""
+    configure(settings, "serve")
     try:
         serve(settings)
     except PortTaken as error:

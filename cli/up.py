@@ -11,6 +11,7 @@ from http import HTTPStatus
 from types import FrameType
 
 import msgspec
+import psycopg
 import rich_click as click
 from rich.console import Console
 from rich.panel import Panel
@@ -18,12 +19,14 @@ from rich.table import Table
 
 from api.server import PortTaken, free_port
 from cli.options import pass_settings
+from infrastructure.backup.mark import standing_in_the_way
 from infrastructure.embedded.children import Child
 from infrastructure.embedded.folder import Folder
 from infrastructure.embedded.stack import Stack, StackError
 from infrastructure.embedded.supervisor import GaveUp, Supervisor
 from infrastructure.logging import configure
 from infrastructure.migrations import apply
+from infrastructure.migrations.applying import Blocked, Refused
 from infrastructure.settings import Settings, for_child
 from infrastructure.settings_parts import Servers
 
@@ -54,7 +57,7 @@ class Program:
 @pass_settings
 def command(settings: Settings, *, servers_only: bool) -> None:
     """Start everything, in the foreground; Ctrl-C ends it and keeps the data."""
-    configure(settings.log_format)
+    configure(settings, "up")
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _stop)
     try:
@@ -62,7 +65,7 @@ def command(settings: Settings, *, servers_only: bool) -> None:
             (_run_servers if servers_only else _run)(settings, ending)
     except Stopped:
         _say("Everything has ended. The data stay in " + str(settings.data_dir))
-    except (*StackError, PortTaken, GaveUp) as error:
+    except (*StackError, PortTaken, GaveUp, Blocked, Refused) as error:
         raise click.ClickException(str(error)) from None
 
 
@@ -106,6 +109,7 @@ def _run(settings: Settings, ending: ExitStack) -> None:
     if stack.orphans:
         _say("Ended what a killed `up` had left running: " + ", ".join(stack.orphans))
     apply(settings)
+    _refuse_restored(settings)
     for server in stack.servers:
         supervisor.watch(server)
     _wait(supervisor, lambda: _ready(settings))
@@ -113,6 +117,13 @@ def _run(settings: Settings, ending: ExitStack) -> None:
     stack.publish(servers, settings.base_url)
     _welcome(settings)
     _supervise(supervisor)
+
+
+def _refuse_restored(settings: Settings) -> None:
+    """What serves would wait for ever. Raises click.ClickException."""
+    with psycopg.connect(settings.database_url, connect_timeout=5) as connection:
+        if reason := standing_in_the_way(connection):
+            raise click.ClickException(f"{reason}. Meanwhile: `chancery up --servers-only`")
 
 
 def _stop(_number: int, _frame: FrameType | None) -> None:

@@ -4,6 +4,7 @@ import rich_click as click
 import uvloop
 
 from cli.options import pass_settings
+from cli.telling import tell_figures
 from infrastructure.logging import configure
 from infrastructure.migrations import wait_until_migrated
 from infrastructure.settings import Settings
@@ -14,6 +15,7 @@ from workers.work import run
 @pass_settings
 def command(settings: Settings) -> None:
     """Carry facts on: relay, projections, reactions. Run as many as you like; each role has one holder."""
-    configure(settings.log_format)
+    configure(settings, "work")
+    tell_figures(settings.metrics_host, settings.work_metrics_port)
     wait_until_migrated(settings.database_url)
     uvloop.run(run(settings))

@@ -1,5 +1,6 @@
 """The composition root: every object of a running Chancery is made here, read top to bottom."""
 
+import asyncio
 import gc
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
@@ -7,8 +8,10 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 from domain.shared import Event, Recorded
+from infrastructure import log_sink
 from infrastructure.collecting import collecting
 from infrastructure.core import Core, clock, core_of, core_tasks
+from infrastructure.heartbeat import Heartbeat
 from infrastructure.identity import Identity, close_identity, identity_of, identity_tasks, new_password
 from infrastructure.imports.importing import Importing, importing_of, importing_tasks
 from infrastructure.lookups import Records
@@ -35,6 +38,10 @@ class System(Core, Identity, Office, Importing):
         """The log's head, at least `position`. Raises BeyondHead, Unavailable."""
         return await self.positions.written(position)
 
+    def parked(self, projection: str) -> int:
+        """Of how many streams the read model lacks something."""
+        return self.positions.parked.get(projection, 0)
+
     async def recorded(self, stream_id: UUID) -> Sequence[Recorded[Event]]:
         """One record's whole past."""
         return await self.log.open(await self.log.stream(stream_id))
@@ -53,7 +60,7 @@ async def running(
     identity = identity_of(core, office.files)
     importing = importing_of(core, office.objects)
     records = {
-        name: Records(core.url, name)
+        name: Records(core.url, name, projection.stream)
         for name, projection in discover().items()
         if isinstance(projection, Fold)
     }
@@ -62,7 +69,9 @@ async def running(
         **core_tasks(core),
         **identity_tasks(identity),
         **importing_tasks(importing),
+        **({"survey": core.surveyor.run} if name == "api" else {}),
         **{f"read {name}": read.run for name, read in records.items()},
+        "heartbeat": Heartbeat(settings.health_dir, name).run,
     }
     async with collecting(settings, name=name), core.nats:
         running_tasks = [watched(name, run, system.failed) for name, run in tasks.items()]
@@ -78,3 +87,4 @@ async def running(
             await close_identity(identity)
             await close_office(office)
             await core.pool.close()
+            await asyncio.to_thread(log_sink.flush)

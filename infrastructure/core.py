@@ -4,12 +4,12 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 from psycopg_pool import AsyncConnectionPool
 
 from application.execute import Execute
-from infrastructure.alarms import Alarms
 from infrastructure.event_codec import EventCodec
 from infrastructure.event_log import EventLog
 from infrastructure.event_store import EventStore, read_receipts
@@ -23,6 +23,8 @@ from infrastructure.positions import Positions
 from infrastructure.postgres import GroupRead, open_pool
 from infrastructure.security.callers import SessionCallers
 from infrastructure.settings import Settings
+from infrastructure.watch.figures import watch_pool
+from infrastructure.watch.survey import Surveyor
 from infrastructure.writer import Writer
 from projections.projection import discover
 
@@ -50,7 +52,7 @@ class Core:
     positions: Positions
     nats: Nats
     neighbours: Neighbours
-    alarms: Alarms
+    surveyor: Surveyor
     writer: Writer
     forgetting: Forgetting
     receipts: GroupRead[Any, Any]
@@ -72,7 +74,7 @@ async def core_of(settings: Settings, *, name: str, wakes: Sequence[str]) -> Cor
     nats = Nats(settings.nats_url, f"chancery {name}")
     for bell in (*wakes, *map(projected, discover())):
         nats.on(bell, positions.ring)
-    writer = Writer(url, bell=_bell(nats, positions))
+    writer = Writer(url, bell=_bell(nats, positions), patience=settings.command_seconds)
     receipts = GroupRead(url, read_receipts, name="chancery receipts")
     store = EventStore(log, writer, codec, vault, Guards(wrapping.blind), receipts)
     callers = SessionCallers(url, idle=timedelta(days=settings.session_idle_days))
@@ -89,7 +91,7 @@ async def core_of(settings: Settings, *, name: str, wakes: Sequence[str]) -> Cor
         positions=positions,
         nats=nats,
         neighbours=Neighbours(settings),
-        alarms=Alarms(pool),
+        surveyor=Surveyor(pool, nats),
         writer=writer,
         forgetting=Forgetting(pool, store.forget_keys, store.forget_states),
         receipts=receipts,
@@ -107,7 +109,7 @@ def core_tasks(core: Core) -> dict[str, Run]:
         "last claims": core.claims.run_last,
         "callers": core.callers.run,
         "neighbours": core.neighbours.run,
-        "alarms": core.alarms.run,
+        "pool figures": partial(watch_pool, "api", core.pool),
     }
 
 

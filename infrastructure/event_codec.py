@@ -42,6 +42,21 @@ class _SealedMetadata(Struct, frozen=True, kw_only=True, omit_defaults=True):
     origin: str | None = None
 
 
+class _Caused(Struct, frozen=True):
+    request_id: str
+
+
+def request_of(stored: Stored) -> str:
+    """The id of the request that the event came from, if it can be read; nothing sealed is opened for it."""
+    try:
+        return _caused.decode(stored.meta).request_id
+    except msgspec.MsgspecError:
+        return ""
+
+
+_caused = msgspec.json.Decoder(_Caused)
+
+
 def modules(stem: str) -> Iterator[Any]:
     """Every `domain/<noun>/<stem>.py` there is."""
     for package in pkgutil.iter_modules(domain.__path__):

@@ -17,6 +17,9 @@ from infrastructure.tasks import end
 STREAM = "EVENTS"
 """The stream that carries the log: subjects `events.<topic>`, its sequence is the position."""
 
+METADATA = "chancery-epoch"
+"""Where the stream says of which epoch it is."""
+
 APPENDED = "bell.append"
 """Rung after every commit of an append."""
 

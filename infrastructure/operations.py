@@ -11,6 +11,7 @@ from psycopg_pool import AsyncConnectionPool
 
 from application import spans
 from infrastructure.event_store import new_id
+from infrastructure.logging import request_id
 
 LEASE = timedelta(seconds=60)
 """How long an attempt may be silent; then it counts as dead and another may begin."""
@@ -23,7 +24,8 @@ OFFER_AGAIN = timedelta(seconds=10)
 
 class Taken(Struct, frozen=True, kw_only=True):
     """One attempt at an operation. `id` is also the idempotency key for whatever it does outside. `handed_over`: an
-    earlier attempt has begun to do what must not be done twice, and nobody knows whether it did.
+    earlier attempt has begun to do what must not be done twice, and nobody knows whether it did. `request_id`: of the
+    request that it follows from.
     """
 
     id: UUID
@@ -31,6 +33,7 @@ class Taken(Struct, frozen=True, kw_only=True):
     about: dict[str, Any]
     attempt: int
     handed_over: bool = False
+    request_id: str = ""
 
 
 class Hopeless(Exception):
@@ -108,9 +111,9 @@ async def ask(
     if (here := spans.current()) is not None:
         about = {**about, TRACEPARENT: str(here.place)}
     cursor = await connection.execute(
-        "insert into operations (id, kind, about, occasion, run_at)"
-        " values (%s, %s, %s, %s, clock_timestamp() + %s) on conflict (occasion) do nothing",
-        (new_id(), kind, msgspec.json.encode(about).decode(), occasion, after),
+        "insert into operations (id, kind, about, occasion, run_at, request_id)"
+        " values (%s, %s, %s, %s, clock_timestamp() + %s, %s) on conflict (occasion) do nothing",
+        (new_id(), kind, msgspec.json.encode(about).decode(), occasion, after, request_id.get() or None),
     )
     return cursor.rowcount == 1
 
@@ -123,7 +126,7 @@ DUE = b"""update operations set offered_at = clock_timestamp() where id in (
 TAKE = b"""update operations set state = 'running', attempt = attempt + 1, leased_until = clock_timestamp() + %s
   where id = %s and (state = 'queued' and run_at <= clock_timestamp()
                      or state = 'running' and leased_until < clock_timestamp())
-  returning id, kind, about, attempt, handed_over_at is not null"""
+  returning id, kind, about, attempt, handed_over_at is not null, coalesce(request_id, '')"""
 HAND_OVER = b"""update operations set handed_over_at = clock_timestamp()
   where id = %s and attempt = %s and state = 'running' returning id"""
 HAND_BACK = b"""update operations set handed_over_at = null

@@ -12,17 +12,18 @@ from msgspec import Meta
 from infrastructure import settings_sources as sources_of
 from infrastructure.settings_consul import ROOT as CONSUL_ROOT
 from infrastructure.settings_consul import from_consul
-from infrastructure.settings_deployment import Deployment, put_passwords
+from infrastructure.settings_deployment import put_passwords
 from infrastructure.settings_parts import Secret, Servers, limit_disagreements
 from infrastructure.settings_rules import RULES, password_disagreements
 from infrastructure.settings_sources import PREFIX, Mistake
+from infrastructure.settings_watching import Watching
 
 MASK = "********"
 GENERATED = ("key_encryption_key", "admin_password")
 """What `up` makes in `<data_dir>/secrets/` when nobody has set it; production mode refuses these."""
 
 
-class Settings(Deployment, frozen=True, kw_only=True):
+class Settings(Watching, frozen=True, kw_only=True):
     """All that can be set; an empty string means: not set. `sources` says where each value came from."""
 
     mode: Annotated[
@@ -125,7 +126,6 @@ class Settings(Deployment, frozen=True, kw_only=True):
     stranger_requests_per_minute: Annotated[
         int, Meta(ge=1, le=10_000_000, description="requests of an address to what is open to anybody")
     ] = 6_000
-    log_format: Annotated[Literal["json", "console"], Meta(description="form of a log line")] = "console"
     session_days: Annotated[int, Meta(ge=1, le=365, description="days a session lives at most")] = 30
     session_idle_days: Annotated[int, Meta(ge=1, le=365, description="days a session lives unused")] = 7
     cli_session_days: Annotated[

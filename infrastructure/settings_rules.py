@@ -101,6 +101,10 @@ _HEADERS = _matches(
     r" *[A-Za-z0-9-]+ *=[^,\r\n]+( *, *[A-Za-z0-9-]+ *=[^,\r\n]+)*",
     "must be name=value, with a comma between two",
 )
+_SINK = _matches(
+    r"https://[^/\s@]+(/\S*)?|http://(127\.0\.0\.1|localhost|\[::1\])(:\d+)?(/\S*)?",
+    "must begin with https:// (http:// to this machine alone), and hold no password",
+)
 _DATABASE = _url("postgresql", "postgres")
 _NATS = _url("nats", "tls")
 
@@ -137,7 +141,10 @@ RULES: Mapping[str, Rule] = {
     "geo_url": _HTTP,
     "smtp_url": _mail_server,
     "mail_from": _mail_address,
+    "contact_email": _mail_address,
+    "contact_url": _HTTP,
     "witnesses": _WITNESS,
+    "log_sink_url": _SINK,
     "traces_url": _HTTP,
     "traces_headers": _HEADERS,
 }

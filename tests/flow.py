@@ -17,6 +17,7 @@ from infrastructure.nats import APPENDED, Nats
 from infrastructure.personal_data import Vault, Wrapping
 from infrastructure.positions import Positions
 from infrastructure.postgres import connect, open_pool
+from infrastructure.settings import Settings
 from infrastructure.tasks import end
 from tests import servers
 from tests.waiting import met, until
@@ -24,7 +25,7 @@ from workers.feed import Feed
 from workers.projector import Projector
 from workers.relay import Relay
 
-configure("console")  # structlog's own tracebacks print every local variable, and take a second each
+configure(Settings(), "tests")  # structlog's own tracebacks print every local variable, and take a second each
 META = EventCodec().encode_metadata(
     Metadata(actor=Actor(kind="user", id=UUID(int=7)), request_id="test"), UUID(int=1), 1, {}
 )

@@ -16,13 +16,11 @@ from nats.js.api import StreamState
 from nats.js.errors import NotFoundError
 from psycopg import AsyncConnection
 
-from infrastructure.nats import STREAM, Nats
+from infrastructure.nats import METADATA, STREAM, Nats
 from projections.audit_tree import span_hashes, tree_begun, tree_size
 from projections.leaf import stored_of
 from projections.merkle import Span
 
-METADATA = "chancery-epoch"
-"""Where the stream says of which epoch it is."""
 ASK_AGAIN = 0.5
 
 log = structlog.get_logger()

@@ -5,6 +5,7 @@ import signal
 import threading
 from collections.abc import Callable, Generator
 from contextlib import AbstractAsyncContextManager, contextmanager, suppress
+from time import perf_counter
 from typing import Any
 from uuid import UUID
 
@@ -18,9 +19,10 @@ from dramatiq.middleware import AsyncIO, Middleware, ShutdownNotifications, Time
 from application import spans
 from application.spans import Place
 from infrastructure.bootstrap import System, running
-from infrastructure.logging import configure
+from infrastructure.logging import caused_by
 from infrastructure.operations import MOST_ATTEMPTS, TRACEPARENT, Hopeless, Operations, Taken
 from infrastructure.settings import Settings
+from infrastructure.watch import figures
 from workers import operations as work
 from workers.failure import told
 
@@ -85,6 +87,16 @@ async def perform(system: System, operations: Operations, operation_id: UUID) ->
     taken = await operations.take(operation_id)
     if taken is None:
         return
+    since, outcome = perf_counter(), "left"
+    with caused_by(taken.request_id):
+        try:
+            outcome = await _attempted(system, operations, taken)
+        finally:
+            figures.JOB.labels(taken.kind, outcome).observe(perf_counter() - since)
+
+
+async def _attempted(system: System, operations: Operations, taken: Taken) -> str:
+    """How it ended."""
     said = log.bind(operation=str(taken.id), kind=taken.kind, attempt=taken.attempt)
     try:
         with attempted(taken):
@@ -96,11 +108,13 @@ async def perform(system: System, operations: Operations, operation_id: UUID) ->
         most = 0 if isinstance(error, Hopeless) else work.ATTEMPTS.get(taken.kind, MOST_ATTEMPTS)
         if await operations.failed(taken, told(error), most=most):
             said.error("operation.given_up", exc_info=error)
-        else:
-            said.warning("operation.failed", exc_info=error)
-    else:
-        if not await operations.done(taken):
-            said.warning("operation.overtaken")
+            return "given up"
+        said.warning("operation.failed", exc_info=error)
+        return "failed"
+    if await operations.done(taken):
+        return "done"
+    said.warning("operation.overtaken")
+    return "overtaken"
 
 
 @contextmanager
@@ -135,7 +149,6 @@ async def _leased(system: System, operations: Operations, taken: Taken) -> None:
 
 def run(settings: Settings) -> None:
     """Work off jobs until SIGINT or SIGTERM. Runs in the main thread of a process of its own."""
-    configure(settings.log_format)
     stopping = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stopping.set())

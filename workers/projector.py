@@ -2,11 +2,15 @@
 
 import asyncio
 import time
+from math import ceil
+from uuid import UUID
 
 import structlog
 
 from infrastructure import fact_spans
+from infrastructure.event_codec import request_of
 from infrastructure.event_log import EventLog
+from infrastructure.logging import caused_by
 from infrastructure.nats import Nats, projected
 from infrastructure.postgres import PROJECTOR
 from infrastructure.role import PROBING, UNREACHABLE, Connection, hold
@@ -20,6 +24,8 @@ from workers.feed import Feed
 
 BATCH = 500
 LONGEST_PAUSE = 60.0
+LOOK = 0.2
+"""Seconds between two looks, of one that stands still, at whether its poison was parked or its tables were swapped."""
 IDLE = 0.05
 """Seconds a projection may leave its checkpoint behind events that are none of its business."""
 PLACE = "read"
@@ -64,18 +70,18 @@ class Projector:
 
         For a checkpoint alone nobody waits: events that are none of its business are let gather for a moment.
         """
-        coming = asyncio.create_task(self._next(at.position))
+        coming = asyncio.create_task(self._next(at.position, at))
         try:
             while True:
                 batch = await coming
-                coming = asyncio.create_task(self._next(batch[-1].position))
+                coming = asyncio.create_task(self._next(batch[-1].position, at))
                 patience = time.monotonic() + IDLE
                 while len(batch) < BATCH and not any(map(self._projection.takes, batch)):
                     await asyncio.wait([coming], timeout=max(0.0, patience - time.monotonic()))
                     if not coming.done():
                         break
                     batch = [*batch, *coming.result()]
-                    coming = asyncio.create_task(self._next(batch[-1].position))
+                    coming = asyncio.create_task(self._next(batch[-1].position, at))
                 began = time.time_ns()
                 at = await checkpoint.advance(connection, self._projection, PLACE, at, batch)
                 await self._nats.ring(projected(self._projection.name))
@@ -84,8 +90,8 @@ class Projector:
         finally:
             await end(coming)
 
-    async def _next(self, position: int) -> Batch:
-        return await self._log.opened(await self._feed.after(position, BATCH), self._projection.takes)
+    async def _next(self, position: int, at: Checkpoint) -> Batch:
+        return await self._log.opened(await self._feed.after(position, BATCH), at.taken(self._projection))
 
     async def _crawl(self, connection: Connection) -> None:
         """One event at a time from the store, as far as the batch that failed; the one that fails is tried for ever."""
@@ -94,13 +100,14 @@ class Projector:
             pause = self._pause
             while at.position < stored.position:
                 try:
-                    batch = await self._log.opened([stored], self._projection.takes)
+                    batch = await self._log.opened([stored], at.taken(self._projection))
                     at = await checkpoint.advance(connection, self._projection, PLACE, at, batch)
                 except (*UNREACHABLE, EpochMismatch, Moved):
                     raise
                 except Exception as error:  # noqa: BLE001
                     failure = f"event {stored.event_id} at position {stored.position}: {told(error)}"
-                    await self._stopped(connection, at, failure, pause, error)
+                    with caused_by(request_of(stored)):
+                        await self._stopped(connection, at, failure, pause, error, stored.event_id)
                     pause = min(2 * pause, LONGEST_PAUSE)
             await self._nats.ring(projected(self._projection.name))
 
@@ -132,7 +139,14 @@ class Projector:
         failure: str,
         pause: float,
         error: Exception | None = None,
+        event_id: UUID | None = None,
     ) -> None:
-        await checkpoint.fail(connection, self._projection.name, PLACE, at, failure)
-        log.error("projection.stopped", projection=self._projection.name, failure=failure, exc_info=error)
-        await asyncio.sleep(pause)
+        """Say so, and wait; not for longer than until somebody has done something about it. Raises Moved."""
+        name = self._projection.name
+        await checkpoint.fail(connection, name, PLACE, at, failure, event_id)
+        log.error("projection.stopped", projection=name, failure=failure, exc_info=error)
+        for _ in range(ceil(pause / LOOK)):
+            await asyncio.sleep(min(pause, LOOK))
+            now = await checkpoint.load(connection, name, PLACE)
+            if now is None or (now.fence, now.position) != (at.fence, at.position):
+                raise Moved(f"{name} was looked after")

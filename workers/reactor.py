@@ -20,6 +20,7 @@ from application.reactions import Ask, Effect, Notify, Reassign, Tell, reactions
 from domain.shared import Event, Recorded, Stored
 from infrastructure import fact_spans
 from infrastructure.event_log import EventLog
+from infrastructure.logging import caused_by
 from infrastructure.operations import ask
 from infrastructure.postgres import REACTOR
 from infrastructure.role import UNREACHABLE, hold
@@ -87,12 +88,14 @@ class Reactor:
         pause = 1.0
         while True:
             try:
-                return await self.react(connection, recorded)
+                with caused_by(recorded.metadata.request_id):
+                    return await self.react(connection, recorded)
             except UNREACHABLE:
                 raise
             except Exception as error:
                 failure = f"event {recorded.event_id} at position {recorded.position}: {told(error)}"
-                log.exception("reactor.stopped", failure=failure)
+                request = recorded.metadata.request_id
+                log.exception("reactor.stopped", failure=failure, request_id=request)
                 await connection.execute(
                     "update projections set failure = %s, failed_at = coalesce(failed_at, clock_timestamp())"
                     " where name = %s and place = %s",

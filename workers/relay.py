@@ -13,7 +13,7 @@ from nats.js.api import StorageType, StreamConfig
 from domain.shared import Stored
 from infrastructure import fact_spans
 from infrastructure.event_log import EventLog
-from infrastructure.nats import STREAM, Nats
+from infrastructure.nats import METADATA, STREAM, Nats
 from infrastructure.positions import POLL, Positions
 from infrastructure.postgres import RELAY
 from infrastructure.role import Connection, hold
@@ -92,7 +92,7 @@ class Relay:
                 storage=StorageType.FILE,
                 first_seq=after + 1,
                 max_msgs=KEPT,
-                metadata={epoch.METADATA: str(ours)},
+                metadata={METADATA: str(ours)},
             )
         )
         log.info("relay.stream_created", first=after + 1)

@@ -14,7 +14,6 @@ from infrastructure.audit.witness import Witness
 from infrastructure.bootstrap import System, running
 from infrastructure.event_codec import EventCodec
 from infrastructure.event_log import EventLog
-from infrastructure.logging import configure
 from infrastructure.nats import APPENDED, Nats
 from infrastructure.object_store import ObjectStore
 from infrastructure.operations import Operations
@@ -38,7 +37,6 @@ log = structlog.get_logger()
 
 async def run(settings: Settings) -> None:
     """Work until SIGTERM or SIGINT, then leave the roles to whoever stands by. SystemExit(1) when a task dies."""
-    configure(settings.log_format)
     url, wrapping = settings.database_url, wrapping_of(settings)
     projections = discover()
     pool = await open_pool(url, size=len(projections) + 3, name="chancery work")

@@ -14,11 +14,14 @@ from prometheus_client import (
     Counter,
     Gauge,
     Histogram,
+    disable_created_metrics,
     generate_latest,
 )
 from prometheus_client.core import Metric
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 from psycopg_pool import AsyncConnectionPool
+
+disable_created_metrics()  # type: ignore[no-untyped-call]  # when a figure began doubles the figures
 
 SHARED = "PROMETHEUS_MULTIPROC_DIR"
 """Names the folder through which several processes that serve count together."""

@@ -9,11 +9,12 @@ from litestar import post
 from litestar.exceptions import ImproperlyConfiguredException
 from structlog.testing import capture_logs
 
-from api import metrics
 from api.answers import Answer
-from api.arrival import SLASH, request_id
+from api.arrival import SLASH
 from api.edge import Edge
 from api.errors import on_error
+from infrastructure.logging import request_id
+from infrastructure.watch.figures import exposition
 from tests.api.tiny import ID, client, tiny_app
 
 pytestmark = pytest.mark.anyio
@@ -227,7 +228,7 @@ async def test_requests_are_counted_by_template():
         await http.get("/api/v1/houses/counted")
         await http.get("/surely/not/there")
         await http.request("BREW", "/api/v1/houses")
-    text = metrics.exposition()[0].decode()
+    text = exposition()[0].decode()
     assert 'count{method="GET",route="/api/v1/houses/{ref}",status="200"}' in text
     assert 'count{method="GET",route="unmatched",status="404"}' in text
     assert 'count{method="OTHER",route="unmatched",status="405"}' in text

@@ -64,7 +64,7 @@ async def test_requests_are_counted_by_route_never_by_address(office):
 
 
 async def test_what_somebody_found_wrong_is_shown_until_he_clears_it(office, monkeypatch):
-    monkeypatch.setattr("infrastructure.alarms.LOOK_SECONDS", 0.05)
+    monkeypatch.setattr("infrastructure.watch.survey.LOOK_SECONDS", 0.05)
 
     async def told() -> list[str]:
         answer = await office.stranger.get(f"{ROOT}/readyz")
