@@ -17,7 +17,7 @@ from infrastructure.postgres import connect
 from infrastructure.settings import Settings
 from projections.proofs import Malformed
 from workers.epoch import Place, Seen, current
-from workers.new_epoch import Begun, Checkpoints, Found, NothingLost, begin, look
+from workers.new_epoch import Backup, Begun, Checkpoints, Found, NothingLost, begin, look
 from workers.work import elsewhere
 
 ANSWER_SECONDS = 5.0
@@ -119,7 +119,7 @@ async def _places(settings: Settings, kept: list[Place]) -> AsyncGenerator[list[
                 async with asyncio.timeout(ANSWER_SECONDS):
                     while settings.nats_url and not source.connected:  # noqa: ASYNC110 - it connects by itself
                         await asyncio.sleep(0.05)
-            yield [*elsewhere(settings, source, objects), Checkpoints(), *kept]
+            yield [*elsewhere(settings, source, objects), Checkpoints(), Backup(), *kept]
     finally:
         objects.close()
 

@@ -205,7 +205,7 @@ class ObjectStore:
         try:
             return await self._threads(function, *args, **kwargs)
         except (MinioException, HTTPError, OSError) as error:
-            if _says_missing(error):
+            if says_missing(error):
                 raise ObjectMissing from None
             raise StoreUnavailable(getattr(error, "code", type(error).__name__)) from error
 
@@ -224,7 +224,7 @@ class ObjectStore:
         await asyncio.shield(self._later(work))
 
 
-def _says_missing(error: Exception) -> bool:
+def says_missing(error: Exception) -> bool:
     """rclone calls its XML `text/xml`, in which the client sees no S3 error: the code stands in the message."""
     if isinstance(error, S3Error):
         return error.code in ("NoSuchKey", "NoSuchUpload")

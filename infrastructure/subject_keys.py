@@ -10,6 +10,7 @@ from uuid import UUID
 from msgspec import Struct
 from psycopg import AsyncConnection, IsolationLevel
 
+from infrastructure.backup.mark import DONE, awaited
 from infrastructure.personal_data import Wrapping
 from infrastructure.postgres import APPEND, PROJECTOR, connect
 from infrastructure.role import holders
@@ -31,21 +32,25 @@ class Kept(Struct, frozen=True, kw_only=True):
 
 class Restored(Struct, frozen=True, kw_only=True):
     """What a file brought: keys that were missing, and keys that were destroyed again; `to_build`: read models that
-    were dropped, since they may show what was forgotten."""
+    were dropped, since they may show what was forgotten, or are not there yet in a database out of a backup."""
 
     added: int
     destroyed: int
     to_build: tuple[str, ...]
 
 
-async def backup(url: str, wrapping: Wrapping, path: Path) -> Kept:
+async def backup(url: str, wrapping: Wrapping, path: Path, snapshot: str | None = None) -> Kept:
     """All keys as of one moment; takes the place of an older backup in one step. The keys stay wrapped.
+
+    `snapshot`: the moment, as somebody else has exported it.
 
     Raises KeysRefused when the file that stands there knows more: somebody was forgotten whom this database knows.
     """
     async with await connect(url, options=OPTIONS, name="chancery subject keys") as connection:
         await connection.set_isolation_level(IsolationLevel.REPEATABLE_READ)
         async with connection.transaction():
+            if snapshot is not None:
+                await connection.execute(f"set transaction snapshot '{snapshot}'".encode())
             head = await _head(connection)
             file, keys, destroyed = KeyFile(path, wrapping), 0, 0
             if file.exists:
@@ -78,7 +83,8 @@ async def restore(owner_url: str, wrapping: Wrapping, path: Path) -> Restored:
                     await copy.write_row((line.subject, wrapped, line.made_at, line.destroyed_at))
             destroyed = (await connection.execute(_DESTROY)).rowcount
             added = (await connection.execute(_ADD)).rowcount
-            dropped = await _drop_read_models(connection) if destroyed or added else ()
+            new = destroyed or added or await awaited(connection)
+            dropped = await _drop_read_models(connection) if new else ()
             for statement in (_THEIR_IMPORTS, _THEIR_TEXTS):
                 await connection.execute(statement)
         return Restored(added=added, destroyed=destroyed, to_build=dropped)
@@ -88,10 +94,21 @@ async def _fit(connection: AsyncConnection[Any], path: Path, theirs: Head) -> No
     """That the file is this log's, that others know where it was set back to, and that nobody is at work."""
     ours = await _head(connection)
     _same_log(path, theirs, ours)
+    out_of = await awaited(connection)
+    if out_of is not None and out_of.to_begin:
+        raise KeysRefused(f"First of all, {out_of}.")
+    if out_of is not None and theirs.epoch == out_of.epoch and theirs.position < out_of.position:
+        raise KeysRefused(f"{path} is older than the backup: take the one that was made with it, or a later one.")
     if theirs.epoch == ours.epoch and theirs.position > ours.position:
         raise KeysRefused("The log was set back. First say so, for others to know: `chancery epoch begin`.")
     if at_work := await holders(connection, PROJECTOR, list(discover())):
         raise KeysRefused(f"`chancery work` is at work ({min(at_work)}…). Stop it, and what serves, first.")
+
+
+async def served_again(owner_url: str) -> None:
+    """Keys are applied and read models built: a database that came out of a backup waits for nothing any more."""
+    async with await connect(owner_url, options=OPTIONS, name="chancery subject keys") as connection:
+        await connection.execute(DONE)
 
 
 async def unrecorded(connection: AsyncConnection[Any]) -> list[tuple[UUID, str]]:

@@ -8,6 +8,7 @@ from msgspec import Struct
 from psycopg import AsyncConnection
 
 from domain.epoch.events import EpochBegun, Lost
+from infrastructure.backup.mark import awaited
 from infrastructure.event_codec import EventCodec
 from infrastructure.guards import Guards
 from infrastructure.owner_append import append, by_system
@@ -15,7 +16,7 @@ from infrastructure.personal_data import Wrapping
 from infrastructure.postgres import connect
 from workers import reactor
 from workers.epoch import Away, EpochMismatch, Place, Seen, contradiction, current
-from workers.rebuild import LIVE
+from workers.places import LIVE
 
 BY_HAND = "chancery epoch begin"
 
@@ -38,6 +39,19 @@ class Begun(Struct, frozen=True, kw_only=True):
 
 class NothingLost(Exception):
     """No place contradicts the store, or one cannot be asked: who wants an epoch all the same must say so."""
+
+
+class Backup:
+    """The backup that the store came out of: what was written after it is not here, wherever else it may be seen."""
+
+    name = "backup"
+
+    async def seen(self, connection: AsyncConnection[Any]) -> Seen | None:
+        """Raises EpochMismatch, until an epoch has begun."""
+        found = await awaited(connection)
+        if found is not None and found.to_begin:
+            raise EpochMismatch(f"the store came out of a backup that ends at {found.position}")
+        return None
 
 
 class Checkpoints:
