@@ -8,6 +8,7 @@ import psycopg
 from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
 
+from infrastructure.release import named
 from projections.packing import Packed, PackedDumper
 
 MIGRATE, APPEND, RELAY, SIGNER, REACTOR, SWEEPER, PROJECTOR = 4241, 4242, 4243, 4244, 4245, 4246, 4250
@@ -34,7 +35,7 @@ async def connect(
 ) -> AsyncConnection[Any]:
     """One dedicated autocommit connection."""
     connection = await AsyncConnection.connect(
-        url, autocommit=True, options=options, application_name=name, connect_timeout=5
+        url, autocommit=True, options=options, application_name=named(name), connect_timeout=5
     )
     await prepare(connection)
     return connection
@@ -64,7 +65,7 @@ async def open_pool(
         open=False,
         configure=prepare,
         check=check,
-        kwargs={"autocommit": True, "options": options, "application_name": name, "connect_timeout": 5},
+        kwargs={"autocommit": True, "options": options, "application_name": named(name), "connect_timeout": 5},
     )
     await pool.open(wait=False)
     return pool

@@ -13,6 +13,7 @@ from domain.imports.events import FILL, Counts
 from domain.postal_index.events import PostalCode
 from infrastructure.imports.file import FailedRow
 from infrastructure.imports.postal_index_file import PostalIndexFile
+from infrastructure.release import named
 
 BATCH, BATCH_BYTES = 500, 36_000
 """Codes of one event, and bytes: its leaf holds them in base64."""
@@ -155,6 +156,6 @@ class _Batches:
 @contextmanager
 def staged(url: str, mode: str) -> Generator[PostalIndexStage]:
     with psycopg.connect(
-        url, autocommit=True, options=_OPTIONS, application_name="chancery import"
+        url, autocommit=True, options=_OPTIONS, application_name=named("chancery import")
     ) as connection:
         yield PostalIndexStage(connection, mode)

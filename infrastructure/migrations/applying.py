@@ -1,6 +1,6 @@
 """Running migrations while commands are being written: whoever wants the same tables never waits longer than `STALL`.
 
-A lock that others stand in the way of is waited for `LOCK_WAIT` and then asked for again later: everybody else queues up
+A lock that others stand in the way of is waited for `LOCK_WAIT` and then asked for again later: all others queue up
 behind who waits. A transaction that has its locks may keep them for `STALL` in all, else PostgreSQL ends it.
 """
 
@@ -36,6 +36,10 @@ OPEN_LONG = """select pid, application_name, date_trunc('second', clock_timestam
 
 Said = Callable[[str], None]
 _log = structlog.get_logger("migrations")
+
+
+class Refused(Exception):
+    """This release must leave the store alone."""
 
 
 class Blocked(Exception):

@@ -12,6 +12,7 @@ from psycopg import Connection, sql
 from infrastructure.postgres import EGRUL
 from infrastructure.registers.egrul_file import EgrulFile, Extract
 from infrastructure.registers.egrul_words import words
+from infrastructure.release import named
 
 Mode = Literal["fill", "update"]
 EVERY = 1_000
@@ -99,7 +100,7 @@ def load(
     nothing changed. Raises EgrulFileRefused, EgrulBusy, EgrulEmpty.
     """
     done = Progress()
-    with psycopg.connect(url, options=_OPTIONS, application_name="chancery egrul") as connection:
+    with psycopg.connect(url, options=_OPTIONS, application_name=named("chancery egrul")) as connection:
         locked = connection.execute("select pg_try_advisory_xact_lock(%s)", (EGRUL,)).fetchone()
         if locked != (True,):
             raise EgrulBusy("Another load of the register is going on; wait until it has ended.")
@@ -155,7 +156,7 @@ class EgrulPresent:
 @contextmanager
 def present(url: str) -> Generator[EgrulPresent]:
     with psycopg.connect(
-        url, autocommit=True, options=_OPTIONS, application_name="chancery egrul"
+        url, autocommit=True, options=_OPTIONS, application_name=named("chancery egrul")
     ) as connection:
         yield EgrulPresent(connection)
 

@@ -141,7 +141,7 @@ async def test_the_next_relay_takes_over_when_the_connection_of_the_first_is_cut
         other.relay()
         with psycopg.connect(database.admin, autocommit=True) as admin:
             admin.execute(
-                "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'chancery relay'"
+                "select pg_terminate_backend(pid) from pg_stat_activity where application_name like 'chancery relay%'"
             )
         append(dsn, 10)
         await flow.until(lambda: published(flow))
