@@ -14,7 +14,7 @@ from uuid import uuid4
 
 import psycopg
 
-from infrastructure.embedded.children import end, wait_until
+from infrastructure.embedded.children import Child, end, wait_until
 from infrastructure.embedded.folder import Folder
 from infrastructure.embedded.nats import APP as SUBSCRIBER
 from infrastructure.embedded.nats import RELAY
@@ -113,6 +113,10 @@ class Nats:
         return self._server.url(SUBSCRIBER)
 
     @property
+    def child(self) -> Child:
+        return self._server.child
+
+    @property
     def relay_url(self) -> str:
         """As the one who may publish events."""
         return self._server.url(RELAY)
@@ -163,6 +167,10 @@ class ObjectStore:
         self._server = S3(opened(place), BUCKET)
         self._server.start()
         self.data_dir = place
+
+    @property
+    def child(self) -> Child:
+        return self._server.child
 
     @property
     def endpoint(self) -> str:

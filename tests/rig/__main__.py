@@ -1,12 +1,14 @@
 """`python -m tests.rig --seed 1 --seconds 300`: exit code 0 when every promise held, 1 with the seed when not."""
 
 import argparse
+import shlex
 import shutil
 import sys
 import time
 
 from tests import servers
-from tests.rig.faults import Plan
+from tests.rig import disk
+from tests.rig.faults import Plan, fill_the_disk
 from tests.rig.play import play
 
 
@@ -14,22 +16,36 @@ def main() -> int:
     asked = argparse.ArgumentParser(prog="make rig")
     asked.add_argument("--seed", type=int, default=int(time.time()) % 100_000)
     asked.add_argument("--seconds", type=float, default=60)
-    asked.add_argument("--mutant", default="")
+    asked.add_argument(
+        "--short", action="store_true", help="one fault of each sort instead, and then the verdict"
+    )
+    asked.add_argument("--only", nargs="*", default=(), help="names of faults")
+    asked.add_argument("--pace", type=float, default=1, help="below 1: shorter pauses between faults")
+    asked.add_argument("--mutant", default="", help="a fault of our own, by its name in tests/rig/mutants.py")
     said = asked.parse_args()
+    refused = disk.mounts_of_our_own()
+    plan = Plan(said.seed, {} if refused is None else {fill_the_disk: refused})
+    faults = plan.short() if said.short else plan.for_ever(said.only)
+    seconds = float("inf") if said.short else said.seconds
     folder = servers.run_folder()
-    plan = Plan(said.seed)
     try:
-        outcome = play(
-            folder / "rig", said.seed, plan.for_ever(), plan, seconds=said.seconds, mutant=said.mutant
-        )
+        outcome = play(folder / "rig", faults, plan, seconds=seconds, pace=said.pace, mutant=said.mutant)
     except BaseException:
-        sys.stderr.write(f"seed {said.seed}; its logs are in {folder}\n")
+        sys.stderr.write(f"{repeated(said.seed)}\nits logs are in {folder}\n")
         raise
     finally:
         if sys.exc_info()[0] is None:
             shutil.rmtree(folder, ignore_errors=True)
     sys.stdout.write(outcome.told() + "\n")
-    return 1 if outcome.wrong else 0
+    if outcome.verdict.wrong:
+        sys.stdout.write(f"{repeated(said.seed)}\n")
+        return 1
+    return 0
+
+
+def repeated(seed: int) -> str:
+    words = sys.argv[1:] if "--seed" in sys.argv else [*sys.argv[1:], "--seed", str(seed)]
+    return f"again: python -m tests.rig {shlex.join(words)}"
 
 
 if __name__ == "__main__":

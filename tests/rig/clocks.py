@@ -1,4 +1,7 @@
-"""A process whose wall clock is off: by as many seconds as a file says, read anew a few times a second."""
+"""A process whose wall clock is off, by as many seconds as a file says, read anew a few times a second.
+
+And leases that end sooner than they do elsewhere.
+"""
 
 import time
 from datetime import UTC, datetime, timedelta
@@ -29,3 +32,12 @@ def install(file: str) -> None:
     time.time = lambda: real() + off.seconds()
     time.time_ns = lambda: real_ns() + int(off.seconds() * 1e9)
     core.clock = lambda: datetime.now(UTC) + timedelta(seconds=off.seconds())
+
+
+def shorten_leases(seconds: float) -> None:
+    """Of attempts at operations: a run cannot wait a minute for each one that was killed."""
+    from infrastructure.operations import Operations
+
+    kept = Operations.__init__.__kwdefaults__
+    assert kept is not None
+    kept["lease"] = timedelta(seconds=seconds)

@@ -47,12 +47,12 @@ class Answered(Struct, frozen=True, kw_only=True):
 class Ledger:
     """What was asked and what was answered, on disk before anything is done about it; kept outside of the system."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, statuses: Counter[object] | None = None) -> None:
         self._file = path.open("ab")
         self._lock = threading.Lock()
         self.asked: dict[str, Intent] = {}
         self.answered: dict[str, Answered] = {}
-        self.statuses: Counter[object] = Counter()
+        self.statuses: Counter[object] = Counter() if statuses is None else statuses
         self.strange: list[str] = []
 
     def asks(self, intent: Intent) -> None:
@@ -90,7 +90,7 @@ class Office:
     def __init__(self, apis: list[Process], ledger: Ledger) -> None:
         self.urls = [f"http://127.0.0.1:{api.port}/api/v1" for api in apis]
         self.ledger = ledger
-        self.enough, self.lost = threading.Event(), threading.Event()
+        self.enough, self.lost, self.over = threading.Event(), threading.Event(), threading.Event()
         self._token, self._signing_in = "", threading.Lock()
 
     def token(self, client: httpx.Client, stale: str | None = None) -> str:

@@ -24,12 +24,16 @@ class Finder(Enum):
 
 
 class Mutant(Struct, frozen=True, kw_only=True):
-    """`sql`: what of `append` is replaced by what, once the database is migrated. `named`: the tests."""
+    """`sql`: what of `append` is replaced by what, once the database is migrated.
+
+    `faults`: those the rig strikes with, where it takes certain ones to notice; else any. `named`: the tests.
+    """
 
     says: str
     finder: Finder = Finder.RIG
     patch: Callable[[Set], None] = lambda _: None
     sql: tuple[str, str] | None = None
+    faults: tuple[str, ...] = ()
     named: tuple[str, ...] = ()
 
 
@@ -45,6 +49,23 @@ def _keys_are_forgotten(set_: Set) -> None:
         return real([msgspec.structs.replace(item, key=None) for item in items], again=again)
 
     set_(writer, "packed", packed)
+
+
+def _retries_begin_anew(set_: Set) -> None:
+    import msgspec
+
+    from infrastructure.event_store import new_id
+
+    writer = _module("infrastructure.writer").Writer
+    real = writer._lost
+
+    async def lost(self: Any, batch: Any, problem: Exception) -> None:
+        for waiting in batch:
+            ids = [new_id() for _ in waiting.item.event_ids]
+            waiting.item = msgspec.structs.replace(waiting.item, key=None, event_ids=ids)
+        await real(self, batch, problem)
+
+    set_(writer, "_lost", lost)
 
 
 def _guards_come_later(set_: Set) -> None:
@@ -178,12 +199,32 @@ MUTANTS = {
         sql=("perform pg_advisory_xact_lock(4242);", ""),
         named=(f"{APPEND}::test_of_many_racing_commands_on_one_stream_one_wins",),
     ),
-    "no_key": Mutant(says="a command's key is not kept", patch=_keys_are_forgotten),
-    "late_guards": Mutant(says="guards are written after the append", patch=_guards_come_later),
-    "checkpoint_apart": Mutant(
-        says="the checkpoint has a transaction of its own", patch=_checkpoints_stand_apart
+    "no_key": Mutant(
+        says="a command's key is not kept, so that who asks again asks for something new",
+        patch=_keys_are_forgotten,
+        faults=("cut_after_commits", "end_all_backends", "kill_one_of_ours"),
     ),
-    "no_min_position": Mutant(says="X-Min-Position is not waited for", patch=_positions_are_not_waited_for),
+    "new_retry": Mutant(
+        says="what is tried again after a lost connection has another key and other ids",
+        finder=Finder.TESTS,
+        patch=_retries_begin_anew,
+        named=("tests/rig/test_commits.py::test_nor_is_it_two_when_its_client_gave_it_no_key",),
+    ),
+    "late_guards": Mutant(
+        says="guards are written after the append",
+        patch=_guards_come_later,
+        faults=("cut_after_commits", "end_all_backends"),
+    ),
+    "checkpoint_apart": Mutant(
+        says="the checkpoint has a transaction of its own",
+        patch=_checkpoints_stand_apart,
+        faults=("kill_one_of_ours", "end_all_backends", "kill_all_of_ours"),
+    ),
+    "no_min_position": Mutant(
+        says="X-Min-Position is not waited for",
+        patch=_positions_are_not_waited_for,
+        faults=("slow_a_consumer", "freeze_one_of_ours"),
+    ),
     "stale_state": Mutant(says="a remembered state counts as the newest", patch=_states_are_never_read_again),
     "no_hole_check": Mutant(
         says="a hole in the stream is stepped over", finder=Finder.SIMULATOR, patch=_holes_are_stepped_over

@@ -9,78 +9,91 @@ from msgspec import Struct
 
 from tests.rig import oracle
 from tests.rig.driver import Clerks, Ledger, Office
-from tests.rig.faults import Fault, Plan
+from tests.rig.edge import Mode
+from tests.rig.faults import Fault, Plan, fill_the_disk
+from tests.rig.oracle import Verdict
+from tests.rig.readers import Readers
 from tests.rig.stage import Stage
 from tests.rig.work import EVERYTHING
 
 
 class Outcome(Struct, frozen=True, kw_only=True):
-    """`wrong`: the promises that were broken. `settled`: seconds from the last fault to the verdict."""
+    """`settled`: seconds from the last fault to the verdict. `noticed` of `tried`: what faults were for came about."""
 
-    seed: int
+    plan: Plan
     seconds: float
     settled: float
-    faults: Counter[str]
     asked: int
-    answered: int
-    events: int
+    acknowledged: int
+    read: int
     statuses: Counter[object]
-    cuts: int
-    wrong: list[str]
+    cuts: Counter[Mode]
+    noticed: Counter[str]
+    tried: Counter[str]
+    verdict: Verdict
 
     def told(self) -> str:
+        found, faults = self.verdict, self.plan.done
+        cut = ", ".join(f"{mode.value} {count}" for mode, count in self.cuts.most_common())
         lines = [
-            f"seed {self.seed}: {sum(self.faults.values())} faults in {self.seconds:.0f} s",
-            f"judged in {self.settled:.0f} s: {self.asked} asked, {self.answered} answered, {self.events} events",
-            f"{self.cuts} connections cut after a commit",
-            "faults: " + ", ".join(f"{name} {count}" for name, count in sorted(self.faults.items())),
+            f"seed {self.plan.seed}, judged in {self.settled:.0f} s",
+            f"{self.asked} asked, {self.read} times read, {found.events} events, {found.mails} mails",
+            f"{found.given_up} operations were given up, for all to see",
+            "faults: " + ", ".join(f"{name} {count}" for name, count in sorted(faults.items())),
+            *(f"left out: {fault.__name__}: {why}" for fault, why in self.plan.without.items()),
+            *(f"{what}: {self.noticed[what]} of {count}" for what, count in sorted(self.tried.items())),
+            f"connections cut, by what the edge did: {cut}",
             "answers: " + ", ".join(f"{status} {count}" for status, count in self.statuses.most_common()),
         ]
-        if self.wrong:
-            return "\n".join([*lines, f"BROKEN ({len(self.wrong)}), seed {self.seed}:", *self.wrong[:40]])
-        return "\n".join(
-            [*lines, "0 lost, 0 doubled, read models equal, the audit log verifies, nothing lags"]
+        lines.append(
+            f"{faults.total()} faults in {self.seconds:.0f} s: {self.acknowledged} acknowledged,"
+            f" {found.lost} lost, {found.doubled} doubled, read models {'equal' if found.equal else 'DIFFERENT'},"
+            f" audit {found.audited}/{found.events}"
         )
+        if found.wrong:
+            lines += [f"BROKEN ({len(found.wrong)}), seed {self.plan.seed}:", *found.wrong[:40]]
+        return "\n".join(lines)
 
 
 def play(
-    place: Path, seed: int, faults: Iterable[Fault], plan: Plan, *, seconds: float, mutant: str = ""
+    place: Path, faults: Iterable[Fault], plan: Plan, *, seconds: float, pace: float = 1, mutant: str = ""
 ) -> Outcome:
-    """Strike with `faults` until they or the seconds end; then heal everything and judge."""
-    stage = Stage(place, mutant)
-    ledger = Ledger(place / "ledger.ndjson")
+    """Strike with `faults` until they or the seconds end; then heal everything and judge. `pace`: of the pauses."""
+    stage = Stage(place, mutant, small=fill_the_disk not in plan.without)
+    ledger = Ledger(place / "ledger.ndjson", stage.answers)
     try:
         stage.start()
-        began = time.monotonic()
         office = Office(stage.apis, ledger)
-        with Clerks(office, seed, EVERYTHING) as clerks:
-            assert clerks.goes_on(20), "it does not even begin"
-            for fault in faults:
-                if time.monotonic() - began > seconds:
-                    break
-                plan.strike(stage, fault)
-                stage.wait(plan.dice.uniform(0, 0.5))
-            stage.edges.heal()
-            stage.wait(1)
-            if not clerks.goes_on(20):
-                ledger.wonders("I9: hardly anything is answered after the last fault")
-        struck = time.monotonic()
+        readers = Readers(stage, office, plan.seed)
+        with readers.reading():
+            with Clerks(office, plan.seed, EVERYTHING) as clerks:
+                assert clerks.goes_on(20), "it does not even begin"
+                began = time.monotonic()
+                for fault in faults:
+                    if time.monotonic() - began > seconds:
+                        break
+                    plan.strike(stage, fault)
+                    stage.wait(plan.dice.uniform(0, 0.5) * pace)
+                stage.edges.heal()
+                stage.wait(1)
+                if not clerks.goes_on(20):
+                    ledger.wonders("I9: hardly anything is answered after the last fault")
+            struck = time.monotonic()
         stage.mend()
         stage.all_ready()
-        wrong = oracle.verdict(stage, ledger)
+        verdict = oracle.verdict(stage, ledger, list(readers.checkpoints))
         return Outcome(
-            seed=seed,
+            plan=plan,
             seconds=struck - began,
             settled=time.monotonic() - struck,
-            faults=plan.done,
             asked=len(ledger.asked),
-            answered=len(ledger.answered),
-            events=len(oracle.read_log(stage)),
+            acknowledged=len(ledger.answered),
+            read=readers.read,
             statuses=ledger.statuses,
-            cuts=sum(
-                edge.cuts[mode] for edge in stage.edges.all for mode in edge.cuts if "commit" in mode.value
-            ),
-            wrong=wrong,
+            cuts=sum((edge.cuts for edge in stage.edges.all), Counter[Mode]()),
+            noticed=stage.noticed,
+            tried=stage.tried,
+            verdict=verdict,
         )
     finally:
         ledger.close()

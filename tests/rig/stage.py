@@ -1,6 +1,7 @@
 """Where it plays: two of each process that may be two, on real servers, with a proxy on every edge between them."""
 
 import contextlib
+import json
 import os
 import re
 import shutil
@@ -11,18 +12,22 @@ import sys
 import threading
 import time
 from base64 import b64encode
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote, unquote
 
 import httpx
 import psycopg
+import redis
 
 from infrastructure.embedded.children import Child, end, wait_until
 from infrastructure.embedded.folder import Folder
 from infrastructure.embedded.postgres import APP, OWNER, Postgres
 from infrastructure.embedded.redis import Redis
-from tests import servers
+from tests import mailbox, servers
+from tests.rig.disk import SmallDisk
 from tests.rig.edge import Edge, Edges
 from tests.whole import ADMIN, ENVIRONMENT, PASSWORD
 
@@ -30,8 +35,16 @@ CHANCERY = [sys.executable, "-m", "cli.main"]
 PATCHES = Path(__file__).parent / "patches"
 ROOT = Path(__file__).parent.parent.parent
 START = 90.0
-SERVERS = ("postgres", "nats", "redis", "s3")
-PROCESSES = {"serve-1": "serve", "serve-2": "serve", "work-1": "work", "work-2": "work", "jobs-1": "jobs"}
+LEASE = 6.0
+"""Seconds an attempt at an operation may be silent here; 60 where nobody waits for the verdict."""
+PROCESSES = {
+    "serve-1": "serve",
+    "serve-2": "serve",
+    "work-1": "work",
+    "work-2": "work",
+    "jobs-1": "jobs",
+    "jobs-2": "jobs",
+}
 
 
 class Process:
@@ -39,7 +52,7 @@ class Process:
 
     def __init__(self, name: str, folder: Path, environment: dict[str, str], edges: dict[str, Edge]) -> None:
         folder.mkdir(exist_ok=True)
-        self.name, self.edges, self.clock = name, edges, folder / "clock"
+        self.name, self.kind, self.edges, self.clock = name, PROCESSES[name], edges, folder / "clock"
         self.environment = environment | {"RIG_CLOCK": str(self.clock)}
         self.log = folder / f"{name}.log"
         self.child = Child(name, folder, log=self.log)
@@ -50,7 +63,7 @@ class Process:
 
     def start(self) -> None:
         """From the main thread."""
-        self.child.start([*CHANCERY, PROCESSES[self.name]], self.environment)
+        self.child.start([*CHANCERY, self.kind], self.environment)
 
     def kill(self) -> None:
         """As a crash takes it, whoever it has started included."""
@@ -61,14 +74,8 @@ class Process:
     @contextlib.contextmanager
     def frozen(self) -> Iterator[None]:
         """It holds what it holds, and does nothing."""
-        pid = self.child.pid
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(pid, signal.SIGSTOP)
-        try:
+        with _stopped(*_family(self.child.pid)):
             yield
-        finally:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(pid, signal.SIGCONT)
 
     def ready(self) -> bool:
         if not self.port:
@@ -86,32 +93,43 @@ class Process:
 class Stage:
     """`mutant` is a deliberate fault of our own code, by its name in `tests/rig/mutants.py`."""
 
-    def __init__(self, place: Path, mutant: str = "") -> None:
+    def __init__(
+        self, place: Path, mutant: str = "", *, small: bool = False, processes: Iterable[str] = PROCESSES
+    ) -> None:
+        """`small`: PostgreSQL's files are on a disk that can be filled (`disk.mounts_of_our_own` comes first)."""
         place.mkdir(mode=0o711)
         self.place, self.mutant = place, mutant
         self.pause = threading.Event()
         self.edges = Edges()
+        self.disk = SmallDisk(place / "pg") if small else None
         folder = servers.opened(place / "pg")
         self.postgres = Postgres(folder, folder.sockets(), fast=True)
         self.nats = servers.Nats(place / "nats")
         self.redis_folder: Folder = servers.opened(place / "redis")
         self.redis = Redis(self.redis_folder, self.redis_folder.sockets())
         self.s3 = servers.ObjectStore(place / "s3")
+        self._post = mailbox.opened()
+        self.post: Any = self.edges.run(self._post.__aenter__())
         self.postgres.start()
         self.redis.start()
         self._secret = b64encode(os.urandom(32)).decode()
+        self._names = tuple(processes)
+        self.crashes = 0
+        self.answers: Counter[object] = Counter()
+        self.noticed: Counter[str] = Counter()
+        self.tried: Counter[str] = Counter()
         self.processes: dict[str, Process] = {}
 
     @property
     def apis(self) -> list[Process]:
-        return [self.processes["serve-1"], self.processes["serve-2"]]
+        return [each for each in self.processes.values() if each.port]
 
     def start(self) -> None:
         """Migrate, then start every process; returns when all are ready."""
         owner = self._environment() | {"CHANCERY_DATABASE_OWNER_URL": self.postgres.url(OWNER)}
         done = subprocess.run([*CHANCERY, "migrate"], env=owner, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
-        for name in PROCESSES:
+        for name in self._names:
             self.processes[name] = self._process(name)
             self.processes[name].start()
         self.all_ready()
@@ -122,7 +140,10 @@ class Stage:
         ]
 
     def mend(self) -> list[str]:
-        """Start again whatever has ended; the names."""
+        """Start again whatever has ended; the names of what was ours."""
+        if self.postgres.child.pid == 0 or self.postgres.child.died():
+            self.postgres.child.stop()
+            self.postgres.start()
         ended = [each for each in self.processes.values() if each.child.pid == 0 or each.child.died()]
         for each in ended:
             each.child.stop(1)
@@ -141,10 +162,52 @@ class Stage:
         with psycopg.connect(self.postgres.url("postgres"), autocommit=True) as admin:
             yield admin
 
-    def crash_postgres(self) -> None:
-        end(self.postgres.child.pid, signal.SIGQUIT)
+    def crash_postgres(self, how: int = signal.SIGQUIT) -> None:
+        end(self.postgres.child.pid, how)
         assert wait_until(self.postgres.child.died, 30)
         self.postgres.child.stop()
+
+    def kill_redis(self) -> None:
+        end(self.redis.child.pid, signal.SIGKILL)
+        assert wait_until(self.redis.child.died, 10)
+        self.redis.child.stop()
+
+    def flush_redis(self) -> None:
+        client = redis.Redis.from_url(self.redis.url)
+        client.flushall()
+        client.close()
+
+    @contextlib.contextmanager
+    def crashing(self) -> Iterator[None]:
+        """What PostgreSQL has not synced may be lost meanwhile: the newest of read models, nothing of the log."""
+        self.crashes += 1
+        try:
+            yield
+        finally:
+            self.crashes += 1
+
+    @contextlib.contextmanager
+    def server_frozen(self, name: str) -> Iterator[None]:
+        children = {
+            "postgres": self.postgres.child,
+            "nats": self.nats.child,
+            "redis": self.redis.child,
+            "s3": self.s3.child,
+        }
+        with _stopped(*_family(children[name].pid)):
+            yield
+
+    def roles(self, database: psycopg.Connection) -> dict[int, int]:
+        """Which are held, and by which back-end."""
+        held = (
+            "select objid::int8, pid from pg_locks where locktype = 'advisory' and granted and objsubid = 2"
+        )
+        return dict(database.execute(held).fetchall())
+
+    def notices(self, what: str, come: int) -> None:
+        """Whether what a fault is for has come about."""
+        self.noticed[what] += come
+        self.tried[what] += 1
 
     def roll_nats_back(self, copy: Path) -> None:
         """Its files as they were when `copy` was made."""
@@ -164,20 +227,32 @@ class Stage:
 
     def chancery(self, *words: str) -> str:
         """Another `chancery` command, past all proxies; what it printed."""
-        done = self.attempt(*words)
+        owner = self._environment() | {"CHANCERY_DATABASE_OWNER_URL": self.postgres.url(OWNER)}
+        done = subprocess.run(
+            [*CHANCERY, *words], env=owner, capture_output=True, text=True, timeout=600, check=False
+        )
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
-    def attempt(self, *words: str) -> "subprocess.CompletedProcess[str]":
+    def commands(self, every: Sequence[Sequence[str]]) -> list[tuple[int, str]]:
+        """Several in one process: how each ended, and what it said."""
         owner = self._environment() | {"CHANCERY_DATABASE_OWNER_URL": self.postgres.url(OWNER)}
-        return subprocess.run(
-            [*CHANCERY, *words], env=owner, capture_output=True, text=True, timeout=600, check=False
+        done = subprocess.run(
+            [sys.executable, "-m", "tests.rig.commands", json.dumps(every)],
+            env=owner,
+            capture_output=True,
+            text=True,
+            timeout=1800,
+            check=False,
         )
+        assert done.returncode == 0, done.stderr
+        return [(status, said) for status, said in json.loads(done.stdout)]
 
     def stop(self) -> None:
         self.edges.heal()
         for each in self.processes.values():
             each.child.stop(5)
+        self.edges.run(self._post.__aexit__(None, None, None))
         self.s3.stop()
         self.nats.stop()
         self.redis.child.stop()
@@ -193,12 +268,14 @@ class Stage:
             "redis": self._to_socket(name, "redis", _path(here["REDIS_URL"]), "redis"),
             "nats": self._to_port(name, "nats", _port(here["NATS_URL"])),
             "s3": self._to_port(name, "s3", _port(here["S3_ENDPOINT"])),
+            "post": self._to_port(name, "post", self.post.port),
         }
         here["DATABASE_URL"] = _with_path(here["DATABASE_URL"], edges["postgres"])
         here["REDIS_URL"] = _with_path(here["REDIS_URL"], edges["redis"])
         for url in ("NATS_URL", "CHANCERY_NATS_RELAY_URL"):
             here[url] = _with_port(here[url], edges["nats"])
         here["S3_ENDPOINT"] = _with_port(here["S3_ENDPOINT"], edges["s3"])
+        here["CHANCERY_SMTP_URL"] = _with_port(here["CHANCERY_SMTP_URL"], edges["post"])
         if PROCESSES[name] == "serve":
             here["CHANCERY_PORT"] = str(_free_port())
         return Process(name, folder, here, edges)
@@ -212,7 +289,11 @@ class Stage:
         return self.edges.add(f"{name} to {server}", 0, upstream)
 
     def _environment(self) -> dict[str, str]:
-        patched = {"RIG_MUTANT": self.mutant, "PYTHONPATH": f"{PATCHES}{os.pathsep}{ROOT}"}
+        patched = {
+            "RIG_MUTANT": self.mutant,
+            "RIG_LEASE": str(LEASE),
+            "PYTHONPATH": f"{PATCHES}{os.pathsep}{ROOT}",
+        }
         return (
             ENVIRONMENT
             | patched
@@ -225,6 +306,7 @@ class Stage:
                 "CHANCERY_KEY_ENCRYPTION_KEY": self._secret,
                 "CHANCERY_HTTP_WORKERS": "1",
                 "CHANCERY_LOG_FORMAT": "json",
+                "CHANCERY_SMTP_URL": self.post.url,
                 "DATABASE_URL": self.postgres.url(APP),
                 "NATS_URL": self.nats.url,
                 "CHANCERY_NATS_RELAY_URL": self.nats.relay_url,
@@ -235,6 +317,27 @@ class Stage:
                 "S3_BUCKET": self.s3.bucket,
             }
         )
+
+
+def _family(pid: int) -> list[int]:
+    """A process and all that descend from it, which may lead groups of their own."""
+    found = [pid] if pid else []
+    for parent in found:
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            for task in Path(f"/proc/{parent}/task").iterdir():
+                found += [int(child) for child in (task / "children").read_text().split()]
+    return found
+
+
+@contextlib.contextmanager
+def _stopped(*pids: int) -> Iterator[None]:
+    for pid in pids:
+        end(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for pid in pids:
+            end(pid, signal.SIGCONT)
 
 
 def _path(url: str) -> Path:

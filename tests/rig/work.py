@@ -100,9 +100,18 @@ def hire(clerk: Clerk) -> Intent | None:
     return Intent(key=key, what="user", path="/users", body=body)
 
 
+def change_address(clerk: Clerk) -> Intent | None:
+    """At the one before it, a mail tells of it."""
+    if (made := clerk.one_of("user")) is None:
+        return None
+    key = next(clerk.keys)
+    body = {"email": f"{key}@example.org"}
+    return Intent(key=key, what="moved", method="PATCH", path=f"/users/{made['id']}", body=body)
+
+
 EVERYTHING: list[Choose] = [
     *([add_organisation, rename_it] * 3),
     *([draft_contract, retitle_it, sign_it, pay, register_letter, give_and_revoke] * 2),
-    *(upload, export, hire),
+    *(upload, upload, export, hire, change_address),
 ]
 """What is in it twice is wanted twice as often."""

@@ -1,0 +1,71 @@
+"""A disk of a few hundred megabytes that can be filled: a tmpfs that only this process and its children see.
+
+Root mounts it in a mount namespace of its own; anybody else in a user namespace where he may. Both go with the process,
+however it ends. Where neither is allowed there is no such disk, and the plan says that it leaves the fault out.
+"""
+
+import contextlib
+import ctypes
+import errno
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+_NEWNS, _NEWUSER = 0x00020000, 0x10000000
+_REC_PRIVATE = 0x4000 | 0x40000
+_libc = ctypes.CDLL(None, use_errno=True)
+SIZE = "1500m"
+
+
+def mounts_of_our_own() -> str | None:
+    """Before the first thread starts. Why not, when it is not allowed here."""
+    user, group = os.geteuid(), os.getegid()
+    try:
+        _done(_libc.unshare(_NEWNS if user == 0 else _NEWNS | _NEWUSER))
+        if user != 0:
+            Path("/proc/self/setgroups").write_text("deny")
+            Path("/proc/self/uid_map").write_text(f"{user} {user} 1")
+            Path("/proc/self/gid_map").write_text(f"{group} {group} 1")
+        _done(_libc.mount(b"none", b"/", None, _REC_PRIVATE, None))
+    except OSError as refused:
+        return f"no mounts of our own here ({refused.strerror})"
+    return None
+
+
+class SmallDisk:
+    """Mounted where `place` says, which is made for it."""
+
+    def __init__(self, place: Path) -> None:
+        place.mkdir(mode=0o711)
+        self._ballast = place / "ballast"
+        _done(_libc.mount(b"tmpfs", os.fsencode(place), b"tmpfs", 0, f"size={SIZE},mode=0711".encode()))
+
+    @contextlib.contextmanager
+    def full(self) -> Iterator[None]:
+        """Nothing more goes onto it; what is freed there meanwhile is free, unless `fill` is called again."""
+        try:
+            self.fill()
+            yield
+        finally:
+            self._ballast.unlink(missing_ok=True)
+
+    def fill(self) -> None:
+        with self._ballast.open("ab") as ballast:
+            while True:
+                there = os.statvfs(self._ballast)
+                size, free = ballast.tell(), there.f_bavail * there.f_frsize
+                if free == 0:
+                    return
+                try:
+                    os.posix_fallocate(ballast.fileno(), size, free)
+                except OSError as error:
+                    if error.errno == errno.ENOSPC:
+                        return
+                    raise
+                ballast.seek(0, os.SEEK_END)
+
+
+def _done(result: int) -> None:
+    if result != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
