@@ -139,8 +139,12 @@ def page(
     url: str,
     next_page_token: str | None = None,
     total: int | None = None,
+    parked: int = 0,
 ) -> Answer[Any]:
-    """One page of a list. `rows` are records or msgspec.Raw; `url` is the path and query asked for."""
+    """One page of a list. `rows` are records or msgspec.Raw; `url` is the path and query asked for.
+
+    `parked`: of how many streams the read model lacks something, so that a list says so.
+    """
     body: dict[str, Any] = {
         "data": rows,
         "has_more": next_page_token is not None,
@@ -151,6 +155,8 @@ def page(
     headers: list[Header] = [JSON, (b"x-projection-position", b"%d" % projection_position)]
     if next_page_token is not None:
         headers.append((b"link", f'<{_next(url, next_page_token)}>; rel="next"'.encode()))
+    if parked:
+        headers.append((b"x-projection-parked", b"%d" % parked))
     return Answer(200, encode(body), headers)
 
 

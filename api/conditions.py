@@ -34,8 +34,8 @@ class ProjectionBehind(Unavailable):
 
     code, status = "projection_behind", 503
 
-    def __init__(self, position: int) -> None:
-        super().__init__(projection_position=position)
+    def __init__(self, position: int, detail: str | None = None, *, retry_after: int = 1) -> None:
+        super().__init__(detail, retry_after=retry_after, projection_position=position)
 
 
 _VERSION = re.compile(r'(?:W/)?"v([1-9][0-9]{0,17})(?:-[0-9a-f]+)?"')

@@ -17,6 +17,9 @@ ANSWER_HEADERS: dict[str, dict[str, Any]] = {
     "X-Request-Id": _header("Yours, or one made for you. Stands in errors, logs and events.", _ID),
     "X-Event-Position": _header("Position of the last event this command made in the whole log.", "4711"),
     "X-Projection-Position": _header("The position up to which the answer knows the log.", "4711"),
+    "X-Projection-Parked": _header(
+        "Of how many records something waits until it can be shown; else absent.", "1"
+    ),
     "ETag": _header("The record's version; a read adds a hash of the body.", '"v17"'),
     "Idempotent-Replayed": _header("`true` when this is the stored answer to an earlier request.", "true"),
     "Location": _header(

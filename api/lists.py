@@ -76,15 +76,19 @@ Wanted = NamedDependency[ListQuery]
 
 
 class Lists:
-    """Pages of any read model. `known` tells how far one is, `reached` waits until it is that far."""
+    """Pages of any read model. `known` tells how far one is, `reached` waits until it is that far.
+
+    `parked`: of how many streams it lacks something.
+    """
 
     def __init__(
         self,
         pool: AsyncConnectionPool[Any],
         known: Callable[[str], int],
         reached: Callable[[str, int], Awaitable[None]],
+        parked: Callable[[str], int] = lambda _: 0,
     ) -> None:
-        self._pool, self._known, self._reached = pool, known, reached
+        self._pool, self._known, self._reached, self._parked = pool, known, reached, parked
 
     async def page(
         self,
@@ -113,6 +117,7 @@ class Lists:
             url=answers.asked(request),
             next_page_token=found.next_page_token,
             total=found.total,
+            parked=self._parked(listing.name),
         )
 
     async def counts(

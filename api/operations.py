@@ -105,7 +105,7 @@ def common_headers(one: Operation, members: Container[str]) -> tuple[list[str], 
     if "IfNoneMatch" in asked:
         given.append("ETag")
     if "next_page_token" in members:
-        given.append("Link")
+        given += ["Link", "X-Projection-Parked"]
     if not one.is_read and "position" in members:
         given += ["ETag", "X-Event-Position"]
         if one.handler.status_code in (201, 202):

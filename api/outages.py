@@ -14,7 +14,7 @@ from infrastructure import postgres
 from infrastructure.bounded import Busy
 from infrastructure.object_parts import StoreUnavailable
 from infrastructure.personal_data import SubjectErased
-from infrastructure.positions import Behind, BeyondHead
+from infrastructure.positions import Behind, BeyondHead, Parked
 
 
 class PersonErased(Problem):
@@ -103,6 +103,12 @@ def _of_lost_object(_: ObjectMissing) -> Refusal:
 @refusal.register
 def _of_lag(error: Behind) -> Refusal:
     return refusal(ProjectionBehind(error.position))
+
+
+@refusal.register
+def _of_parked(error: Parked) -> Refusal:
+    detail = "An event of this record cannot be shown: since then it waits until somebody has mended that."
+    return refusal(ProjectionBehind(error.position, detail, retry_after=60))
 
 
 @refusal.register

@@ -21,7 +21,7 @@ def routers(system: System, clients: ClientKey, limits: Limits) -> list[Router]:
     inside = (secret, clients)
 
     async def shown(user_id: UUID) -> bytes:
-        state = (await past.life(user_id)).at()
+        state = (await past.life(user_id)).present()
         assert state is not None, "a user who was just written is not there"
         return state.body
 

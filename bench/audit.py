@@ -36,7 +36,8 @@ from projections.audit_log import AuditLog
 from projections.merkle import inclusion_spans, leaf_hash, verify_inclusion
 from projections.organisation import ORGANISATIONS
 from projections.tiles import Edge, TileAt, hashes, root
-from workers.rebuild import LIVE, OPTIONS, snapshot
+from workers.places import LIVE, OPTIONS
+from workers.row_digests import snapshot
 
 PART = "audit"
 ENTRIES = int(os.environ.get("BENCH_ENTRIES", "1000000"))

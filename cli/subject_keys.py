@@ -8,8 +8,8 @@ from uuid import UUID
 import rich_click as click
 import uvloop
 
+from cli.building import again as build_again
 from cli.options import pass_settings
-from cli.projections import again as build_again
 from infrastructure import subject_keys
 from infrastructure.bootstrap import running
 from infrastructure.personal_data import wrapping_of

@@ -13,46 +13,57 @@ from psycopg import AsyncConnection
 from application.proof import Account
 from domain.user.guards import EMAIL
 from infrastructure.guards import Blind
+from infrastructure.positions import Parked
 from infrastructure.postgres import GroupRead, connect
 from infrastructure.security.refresh import IDLE, RESTED
 
+_PARKED = "from parked_streams k where k.projection = p.name and k.place = p.place order by k.stream_id"
+
 
 class Found(Struct, frozen=True, gc=False):
-    """One record as its read model holds it; `version` 0: there is none. `position` is the read model's own."""
+    """One record as its read model holds it; `version` 0: there is none. `position` is the read model's own.
+
+    `parked`: from which position on its stream waits, 0: it does not.
+    """
 
     version: int
     view: bytes
     position: int
+    parked: int = 0
 
 
 class Records:
-    """Single records of one read model, with the position they are true at."""
+    """Single records of one read model, with the position they are true at. `stream`: the column that names theirs."""
 
-    def __init__(self, url: str, name: str) -> None:
+    def __init__(self, url: str, name: str, stream: str | None = None) -> None:
         self.name = name
         self._query = (
-            "select p.position, r.id, r.version, r.view from projections p"
-            f' left join read."{name}" r on r.id = any(%s)'
-            f" where p.name = '{name}' and p.place = 'read'"
+            f"""select p.position, r.id, r."{stream or "id"}", r.version, r.view, array(select k.stream_id {_PARKED}),
+                  array(select k.position {_PARKED})
+                from projections p left join read."{name}" r on r.id = any(%s)
+                where p.name = '{name}' and p.place = 'read'"""
         ).encode()
         self._read = GroupRead(url, self._find, name=f"chancery read {name}")
         self.run = self._read.run
 
     async def __call__(self, record_id: UUID) -> Found:
-        found = await self._read(record_id)
-        return found or Found(0, b"", 0)
+        """Raises Parked for a record that is not whole, whether or not anything is there of it."""
+        found = await self._read(record_id) or Found(0, b"", 0)
+        if found.parked:
+            raise Parked(found.parked - 1)
+        return found
 
     async def _find(self, connection: AsyncConnection[Any], ids: list[UUID]) -> dict[UUID, Found]:
         cursor = connection.cursor(binary=True)
         await cursor.execute(self._query, (ids,), prepare=True)
         rows = await cursor.fetchall()
-        position = rows[0][0] if rows else 0
+        position, parked = (rows[0][0], dict(zip(*rows[0][-2:], strict=True))) if rows else (0, {})
         found = {
-            record_id: Found(version, view, position)
-            for _, record_id, version, view in rows
+            record_id: Found(version, view, position, parked.get(stream_id, 0))
+            for _, record_id, stream_id, version, view, *_ in rows
             if record_id is not None
         }
-        return {record_id: found.get(record_id) or Found(0, b"", position) for record_id in ids}
+        return {key: found.get(key) or Found(0, b"", position, parked.get(key, 0)) for key in ids}
 
 
 class ClaimLookup:

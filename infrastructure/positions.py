@@ -30,7 +30,13 @@ class Behind(Exception):
         self.position = position
 
 
+class Parked(Behind):
+    """The record's stream was set aside: `position` is where it is still whole. It comes when somebody unparks it."""
+
+
 class Positions:
+    """`known` tells how far each read model is, `failures` why one stands still, `parked` how many streams it lacks."""
+
     def __init__(self, url: str) -> None:
         self._url = url
         self._moved = asyncio.Event()
@@ -38,6 +44,7 @@ class Positions:
         self.head = 0
         self.known: Mapping[str, int] = {}
         self.failures: Mapping[str, str] = {}
+        self.parked: Mapping[str, int] = {}
         self.seen_at = 0.0
 
     def ring(self, position: int = 0) -> None:
@@ -111,13 +118,16 @@ class Positions:
         cursor = await connection.execute(LOOK, prepare=True)
         rows = await cursor.fetchall()
         self.head = rows[0][0]
-        self.known = {name: position for _, name, position, _ in rows if name is not None}
-        self.failures = {name: failure for _, name, _, failure in rows if failure is not None}
+        self.known = {name: position for _, name, position, _, _ in rows if name is not None}
+        self.failures = {name: failure for _, name, _, failure, _ in rows if failure is not None}
+        self.parked = {name: parked for _, name, _, _, parked in rows if parked is not None}
         self.seen_at = asyncio.get_running_loop().time()
         moved, self._moved = self._moved, asyncio.Event()
         moved.set()
 
 
-LOOK = b"""select h.head, p.name, p.position, p.failure
+LOOK = b"""select h.head, p.name, p.position, p.failure, k.streams
   from (select coalesce((select notification_id from stored_events order by notification_id desc limit 1), 0) as head) h
-  left join projections p on p.place = 'read'"""
+  left join projections p on p.place = 'read'
+  left join (select projection, count(*) as streams from parked_streams where place = 'read' group by 1) k
+    on k.projection = p.name"""

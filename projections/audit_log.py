@@ -166,6 +166,7 @@ class AuditLog:
 
     name = "audit_log"
     version = 1
+    halts = "an entry that is missing would make every proof after it wrong"
     tables = ("audit_entry", "audit_tile")
 
     def __init__(self) -> None:

@@ -29,6 +29,11 @@ def tells_of_erasure(stored: Stored) -> bool:
     return stored.topic.rpartition(".")[0] == _ERASED
 
 
+def tells_of_forgetting(topic: str) -> bool:
+    """Whether it says that the person its stream is was forgotten: `<noun>.erased.v<n>`, whoever he was."""
+    return topic.rpartition(".")[0].endswith(".erased")
+
+
 def erased(batch: Iterable[Stored]) -> list[UUID]:
     """Who was forgotten, by these events."""
     return [stored.stream_id for stored in batch if tells_of_erasure(stored)]

@@ -135,7 +135,16 @@ def fold(view: Invoice | None, recorded: Recorded[Invoiced | Credited]) -> Invoi
             assert_never(event)
 
 
-INVOICES = Fold(name="invoice", version=1, view=Invoice, columns=COLUMNS, fold=fold, key=about)
+INVOICES = Fold(
+    name="invoice",
+    version=1,
+    view=Invoice,
+    columns=COLUMNS,
+    fold=fold,
+    key=about,
+    stream="contract_id",
+    halts="sums of money would be wrong without saying so",
+)
 
 _MANAGER = Column(type=ColumnType.UUID, get=attrgetter("contract_id"), indexed=False)
 LISTING = Listing(

@@ -113,6 +113,7 @@ class Ledger(Rows[Posting]):
     def __init__(self) -> None:
         super().__init__(name="ledger", version=1, view=Posting, columns=COLUMNS)
         self.tables = ("ledger", "ledger_contract", "balance")
+        self.halts = "balances would be wrong without saying so"
         self._held = msgspec.json.Decoder(Held).decode
 
     def ddl(self, schema: str) -> str:

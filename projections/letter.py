@@ -155,6 +155,13 @@ class Register(Fold[Letter]):
         if parents:
             await self._judge_answered(cursor, schema, parents)
 
+    async def refold(self, cursor: AsyncCursor[Any], schema: str, stream: Batch) -> None:
+        """Implements Refolding: what it answered, answers now, and what answers it."""
+        ids = {each.stream_id for each in stream}
+        concerned = ids | await self._parents(cursor, schema, ids)
+        await super().refold(cursor, schema, stream)
+        await self._judge_answered(cursor, schema, concerned)
+
     async def _parents(self, cursor: AsyncCursor[Any], schema: str, ids: Collection[UUID]) -> set[UUID]:
         """What these letters answered before the batch."""
         found = (

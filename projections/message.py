@@ -145,6 +145,10 @@ class Messages(Fold[Message]):
                 begin = at + 1
         await self._pass(cursor, schema, batch[begin:])
 
+    def alone(self, stream: Batch) -> bool:  # noqa: ARG002 - whatever it is
+        """Implements Refolding. What waits is counted over a dialog, whose own stream says what was read."""
+        return False
+
     async def _pass(self, cursor: AsyncCursor[Any], schema: str, batch: Batch) -> None:
         """Events of single messages."""
         if batch:

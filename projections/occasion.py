@@ -113,7 +113,15 @@ def fold(view: Occasion | None, recorded: Recorded[OccasionEvent]) -> Occasion:
 
 _CHANGED = ("title", "starts_at", "ends_at", "place", "attendees", "notes")
 
-OCCASIONS = Fold(name="occasion", version=1, view=Occasion, columns=COLUMNS, fold=fold, key=about)
+OCCASIONS = Fold(
+    name="occasion",
+    version=1,
+    view=Occasion,
+    columns=COLUMNS,
+    fold=fold,
+    key=about,
+    stream="contract_id",
+)
 
 
 def _named(*aliases: str) -> Column:

@@ -90,5 +90,14 @@ def fold(view: Payment | None, recorded: Recorded[PaymentRecorded | PaymentRever
             assert_never(event)
 
 
-PAYMENTS = Fold(name="payment", version=1, view=Payment, columns=COLUMNS, fold=fold, key=about)
+PAYMENTS = Fold(
+    name="payment",
+    version=1,
+    view=Payment,
+    columns=COLUMNS,
+    fold=fold,
+    key=about,
+    stream="contract_id",
+    halts="sums of money would be wrong without saying so",
+)
 LISTING = Listing(name="payment", view=Payment, columns=COLUMNS)

@@ -72,6 +72,7 @@ class PermissionChanges:
 
     name = "permission_change"
     version = 1
+    halts = "whoever keeps snapshots would go on granting what was taken away"
     tables = TABLES
 
     def __init__(self) -> None:

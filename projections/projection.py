@@ -165,7 +165,8 @@ class Fold(Rows[V], Folding[V]):
     Which events it takes is what the annotation of `fold`'s second parameter names, `Recorded[Added | Changed]`. A
     fold that answers None has no row, or gives it up. `key` tells which record an event is about. `derived` members
     follow from other streams, too, so that a record's own past does not tell them. `copies`: whose personal fields its
-    records hold, if not those of whoever the record is.
+    records hold, if not those of whoever the record is. `stream`: the column that names the one stream which a record's
+    events stand in; the record itself is it unless `key` tells another; None: it has several.
     """
 
     def __init__(
@@ -180,10 +181,14 @@ class Fold(Rows[V], Folding[V]):
         derived: frozenset[str] = frozenset(),
         copies: Copies[V] | None = None,
         indexes: Sequence[str] = (),
+        stream: str | None = None,
+        halts: str = "",
     ) -> None:
         Rows.__init__(self, name=name, version=version, view=view, columns=columns, indexes=indexes)
         Folding.__init__(self, fold=fold, key=key, copies=copies)
         self.derived = derived
+        self.stream = "id" if key is stream_of else stream
+        self.halts = halts
         self._nouns = {event.TOPIC.partition(".")[0] for event in self._takes}
 
     @property
@@ -204,6 +209,16 @@ class Fold(Rows[V], Folding[V]):
             await self.remove(cursor, schema, gone)
         if self.copies is not None and (people := erased(batch)):
             await self._forget(cursor, schema, self.copies, people)
+
+    def alone(self, stream: Batch) -> bool:  # noqa: ARG002 - others do look
+        """Implements Refolding."""
+        return self.stream is not None
+
+    async def refold(self, cursor: AsyncCursor[Any], schema: str, stream: Batch) -> None:
+        """Implements Refolding."""
+        mine = [each for each in stream if isinstance(each, Recorded) and isinstance(each.event, self._takes)]
+        await self.remove(cursor, schema, list({self._key(each) for each in mine}))
+        await self.apply(cursor, schema, stream)
 
     async def folded(self, cursor: AsyncCursor[Any], schema: str, batch: Batch) -> dict[UUID, V | None]:
         """The records that the batch touches, as they are after it."""

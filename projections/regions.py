@@ -94,6 +94,13 @@ class InRegions(Fold[V]):
                 views.setdefault(view.id, view)
         await self._keep_placed(cursor, schema, list(views.values()))
 
+    def alone(self, stream: Batch) -> bool:
+        """Implements Refolding. The lists that say where something lies are about all records."""
+        lists = PostalIndexLoaded | ReferenceLoaded
+        return super().alone(stream) and not any(
+            isinstance(each.event, lists) for each in stream if isinstance(each, Recorded)
+        )
+
     async def _keep_placed(self, cursor: AsyncCursor[Any], schema: str, views: Sequence[V]) -> None:
         if not views:
             return

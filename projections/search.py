@@ -149,6 +149,20 @@ class Search:
             if shelf.carries and (files or bound):
                 await shelf.attach(cursor, schema, bound, files)
 
+    def alone(self, stream: Batch) -> bool:  # noqa: ARG002 - each is an entry, or a file's words
+        """Implements Refolding."""
+        return True
+
+    async def refold(self, cursor: AsyncCursor[Any], schema: str, stream: Batch) -> None:
+        """Implements Refolding."""
+        ids = list({each.stream_id for each in stream})
+        for shelf in self.shelves.values():
+            await shelf.remove(cursor, schema, ids)
+        await cursor.execute(
+            f'delete from "{schema}"."{WORDS}" where file_id = any(%b::uuid[])'.encode(), [a_uuid(ids)]
+        )
+        await self.apply(cursor, schema, stream)
+
     async def _learn(self, cursor: AsyncCursor[Any], schema: str, batch: Batch) -> list[UUID]:
         """The files that the batch tells something of: what their texts say is kept until they are removed."""
         read = [each.stream_id for each in batch if isinstance(each, Recorded) and _is(each, FileTextRead)]

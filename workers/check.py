@@ -32,7 +32,9 @@ from projections.audit_tree import span_hashes, tree_begun, tree_size
 from projections.merkle import EMPTY_ROOT, Span
 from projections.projection import Projection, discover
 from workers.checkpoint import Checkpoint, load, running
-from workers.rebuild import LIVE, OPTIONS, Busy, Rows, compare, snapshot
+from workers.places import LIVE, OPTIONS, Busy
+from workers.rebuild import Poisoned, compare
+from workers.row_digests import Rows, snapshot
 
 SHOWN = 20
 """Differences that stand in the event; all are counted."""
@@ -120,6 +122,8 @@ async def _models(connection: AsyncConnection[Any], findings: Findings) -> list[
             continue
         at, rows = await snapshot(connection, projection, LIVE, shown=True)
         standing[name] = at
+        if at.parked:
+            findings.add(f"read model {name} lacks what {len(at.parked)} parked stream(s) say")
         found.append(_digest(projection, at, rows))
     for name in await _skipping(connection, standing):
         findings.add(f"read model {name} did not take in every event once")
@@ -168,8 +172,8 @@ async def _rebuilt(system: System, name: str, findings: Findings) -> bool:
     except Busy as reason:
         log.warning("check.not_rebuilt", model=name, reason=str(reason))
         return False
-    except UNREADABLE as reason:
-        findings.add(f"read model {name} cannot be built from the log: {reason!r}")
+    except Poisoned as reason:
+        findings.add(f"read model {name} cannot be built from the log: {reason}")
         return False
     if built.comparison is not None and not built.comparison.equal:
         findings.add(f"read model {name} is not what the log gives when it is built again")

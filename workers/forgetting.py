@@ -13,7 +13,7 @@ from projections.file import FILES
 from projections.projection import discover
 from projections.user import USERS
 from workers import imports
-from workers.rebuild import drop_older
+from workers.places import drop_older
 
 
 class StillExporting(Exception):

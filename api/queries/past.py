@@ -11,6 +11,7 @@ from msgspec import Meta, Struct
 
 from api.problems import Problem
 from domain.shared import Event, Recorded, Stored
+from infrastructure.positions import Parked
 from projections.projection import Fold
 
 _encode = msgspec.json.Encoder(order="deterministic").encode
@@ -95,12 +96,31 @@ class State(Struct, frozen=True, kw_only=True):
 class Life:
     """Everything that happened to one record, folded by the very fold that makes the read model."""
 
-    def __init__(self, events: Sequence[Recorded[Event]], fold: Fold[Any]) -> None:
+    def __init__(
+        self,
+        events: Sequence[Recorded[Event]],
+        fold: Fold[Any],
+        waiting: Sequence[Recorded[Event]] = (),
+        position: int = 0,
+    ) -> None:
         self._events, self._fold = events, fold
+        self._waiting, self._position = waiting, position
 
-    def at(self, then: Moment | None = None) -> State | None:
-        """The record at a moment, else now; None: it is not there."""
-        view = self._fold.replay(self._until(then))
+    def whole_until(self, position: int) -> "Life":
+        """The same without what waits after that, parked: each question about that raises Parked."""
+        known = [each for each in self._events if each.position <= position]
+        return Life(known, self._fold, self._events[len(known) :], position)
+
+    def at(self, then: Moment) -> State | None:
+        """The record at a moment; None: it is not there. Raises Parked."""
+        return self._state(self._until(then))
+
+    def present(self) -> State | None:
+        """The record as it is shown, for whether it may be; None: it is not there."""
+        return self._state(self._events)
+
+    def _state(self, events: Sequence[Recorded[Event]]) -> State | None:
+        view = self._fold.replay(events)
         return None if view is None else State(body=self._told(view), version=view.version)
 
     def _told(self, view: Any) -> bytes:
@@ -111,6 +131,9 @@ class Life:
         return _encode({name: value for name, value in _plain(view).items() if name not in derived})
 
     def history(self) -> Iterator[HistoryEntry]:
+        """Raises Parked."""
+        if self._waiting:
+            raise Parked(self._position)
         before: dict[str, Any] = {}
         for recorded, view in zip(self._events, self._fold.steps(self._events), strict=True):
             after = _plain(view)
@@ -118,6 +141,7 @@ class Life:
             before = after
 
     def diff(self, start: Moment, end: Moment) -> Diff:
+        """Raises Parked."""
         earlier, later = self._until(start), self._until(end)
         return Diff(
             before=earlier[-1].version if earlier else 0,
@@ -125,8 +149,10 @@ class Life:
             changes=_changes(_plain(self._fold.replay(earlier)), _plain(self._fold.replay(later))),
         )
 
-    def _until(self, then: Moment | None) -> Sequence[Recorded[Event]]:
-        return self._events if then is None else [event for event in self._events if then(event)]
+    def _until(self, then: Moment) -> Sequence[Recorded[Event]]:
+        if any(map(then, self._waiting)):
+            raise Parked(self._position)
+        return [event for event in self._events if then(event)]
 
 
 class Past:

@@ -17,6 +17,7 @@ from api.conditions import min_position
 from api.problems import NotFound
 from api.queries.past import Change, Diff, History, Life, Past, moment
 from application.access import Caller
+from infrastructure.positions import Parked
 
 MinPosition = Annotated[
     str | None,
@@ -68,6 +69,10 @@ class Progress(Protocol):
 
     async def written(self, position: int) -> int:
         """The log's head, at least `position`. Raises BeyondHead."""
+        ...
+
+    def parked(self, projection: str) -> int:
+        """Of how many streams the read model lacks something."""
         ...
 
 
@@ -124,7 +129,7 @@ class Records:
     ) -> Answer[Any]:
         until = moment(as_of)
         head, life = await self._life(record_id, at_least)
-        present, then = life.at(), life.at(until)
+        present, then = life.present(), life.at(until)
         if present is None:
             raise NotFound
         if then is None:
@@ -152,12 +157,21 @@ class Records:
         return answers.json_answer(shown, headers=[_known(head)])
 
     async def _life(self, record_id: UUID, at_least: str | None) -> tuple[int, Life]:
-        """The log's head before it was read, and what it holds of the record: no read model need be waited for."""
+        """The log's head before it was read, and what it holds of the record: no read model need be waited for.
+
+        Of one whose stream is parked: as far as it can be folded, what is asked of later is refused.
+        """
         head = await self._progress.written(min_position(at_least) or 0)
-        return head, await self._past.life(record_id)
+        life = await self._past.life(record_id)
+        if self._progress.parked(self._read.name):
+            try:
+                await self._read(record_id)
+            except Parked as parked:
+                return head, life.whole_until(parked.position)
+        return head, life
 
     def _hidden(self, request: Asked, record_id: UUID, life: Life) -> frozenset[str]:
-        present, caller = life.at(), caller_of(request)
+        present, caller = life.present(), caller_of(request)
         if present is None or not self._sight.sees(caller, present.body):
             raise NotFound
         return self._sight.hidden(caller, record_id)

@@ -10,7 +10,8 @@ import pytest
 from projections.audit_log import AuditLog
 from projections.organisation import ORGANISATIONS
 from tests.flow import Tally, append, workers
-from workers.rebuild import compare, rebuild, verify
+from workers.rebuild import compare, rebuild
+from workers.verify import verify
 
 pytestmark = pytest.mark.anyio
 

@@ -9,7 +9,9 @@ from projections.audit_log import AuditLog
 from projections.organisation import ORGANISATIONS
 from tests.flow import Tally, append, workers
 from workers import checkpoint
-from workers.rebuild import Busy, compare, rebuild, verify
+from workers.places import Busy
+from workers.rebuild import compare, rebuild
+from workers.verify import verify
 
 pytestmark = pytest.mark.anyio
 
