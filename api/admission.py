@@ -3,14 +3,14 @@
 A storm of one kind takes no place from another. What tells how the process is (health, figures) is always let in.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 import structlog
 from msgspec import Struct
 
 from api import metrics
-from api.problems import Overloaded
+from api.problems import Overloaded, Stopping
 from infrastructure.settings_parts import Limits
 
 Kind = Literal["commands", "reads", "uploads", "sign-ins"]
@@ -32,24 +32,29 @@ class Place(Struct):
 
 
 class Admission:
-    """Of one process. `inside`: what is in flight now, by kind."""
+    """Of one process. `inside`: what is in flight now, by kind.
 
-    def __init__(self, most: Mapping[Kind, int]) -> None:
-        self.most = dict(most)
+    `stopping`: once it says so, reads go on and nothing else begins; what is in flight is finished.
+    """
+
+    def __init__(self, most: Mapping[Kind, int], *, stopping: Callable[[], bool] = lambda: False) -> None:
+        self.most, self.stopping = dict(most), stopping
         self.inside: dict[Kind, int] = dict.fromkeys(most, 0)
         self._full: set[Kind] = set()
 
     def enter(self, scope: Mapping[str, Any]) -> Place:
-        """Raises Overloaded."""
+        """Raises Overloaded, Stopping."""
         kind = kind_of(scope)
         if kind is None:
             return Place(self, None)
+        if kind != "reads" and self.stopping():
+            raise Stopping
         if self.inside[kind] >= self.most[kind]:
             self._refuse(kind)
-        self.inside[kind] += 1
         if kind in self._full and self.inside[kind] * 2 <= self.most[kind]:
             self._full.discard(kind)
             _log.info("no longer full", kind=kind)
+        self.inside[kind] += 1
         return Place(self, kind)
 
     def _refuse(self, kind: Kind) -> None:
@@ -60,19 +65,20 @@ class Admission:
         raise Overloaded(f"This process has {self.most[kind]} {kind} in flight and takes no more now.")
 
 
-def admission_of(limits: Limits) -> Admission:
+def admission_of(limits: Limits, stopping: Callable[[], bool] = lambda: False) -> Admission:
     return Admission(
         {
             "commands": limits.commands_at_once,
             "reads": limits.reads_at_once,
             "uploads": limits.uploads_at_once,
             "sign-ins": limits.sign_ins_at_once,
-        }
+        },
+        stopping=stopping,
     )
 
 
 def kind_of(scope: Mapping[str, Any]) -> Kind | None:
-    """What a request asks for, as far as its first line and its headers tell; None: how the process is, or what it is."""
+    """What a request asks for, as its first line and headers tell; None: how the process is, or what it is."""
     path: str = scope["path"]
     if not path.startswith("/api/"):
         return None

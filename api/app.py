@@ -139,6 +139,7 @@ def create_app(system: System) -> Litestar:
                     system.surveyor.recent,
                     log_sink.present(),
                 ),
+                streams.stopping.is_set,
                 lambda: system.tokens.ring.jwks,
                 lambda: families(system.surveyor.recent, system.neighbours.alive, len(system.failed)),
             ),

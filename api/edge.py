@@ -39,6 +39,7 @@ ALWAYS: tuple[Header, ...] = (
 )
 POLICY = (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'")
 NO_STORE = (b"cache-control", b"no-store")
+CLOSE = (b"connection", b"close")
 HSTS = (b"strict-transport-security", b"max-age=31536000; includeSubDomains")
 
 SENDABLE = (
@@ -177,6 +178,8 @@ class _Exchange:
         joining = (*self.scope.get("set_cookies", ()), *self.scope.get("quota", ()))
         headers = [*given, *joining, (b"x-request-id", self.id), *edge.always]
         names = {name for name, _ in headers}
+        if edge.admission.stopping() and b"connection" not in names:
+            headers.append(CLOSE)  # so that a kept connection finds another process next time
         if POLICY[0] not in names:
             headers.append(POLICY)
         if NO_STORE[0] not in names:

@@ -13,7 +13,7 @@ from litestar import Litestar
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.openapi.plugins import JsonRenderPlugin
-from litestar.openapi.spec import Components, Example, License, SecurityScheme, Server
+from litestar.openapi.spec import Components, Contact, Example, License, SecurityScheme, Server
 from msgspec import UNSET, Struct, UnsetType
 
 from api.answers import Rehearsal
@@ -25,6 +25,7 @@ from api.headers import ANSWER_HEADERS, ASKED_HEADERS
 from api.operations import API, Operation, Refusing, common_headers, common_refusals, operations_of
 from api.samples import sample
 from domain.shared import FieldError
+from infrastructure.settings_deployment import Deployment
 
 REF = "#/components/schemas/{name}"
 PROBLEM = "application/problem+json"
@@ -63,12 +64,14 @@ def problems(*refusing: Refusing) -> dict[int, ResponseSpec]:
     }
 
 
-def config(version: str, root_path: str = "") -> OpenAPIConfig:
+def config(version: str, deployed: Deployment, root_path: str = "") -> OpenAPIConfig:
     """For `Litestar(openapi_config=...)`. The path is out of the way: ours are `/openapi.json` and `/docs`."""
+    said = (deployed.contact_name, deployed.contact_url, deployed.contact_email)
     return OpenAPIConfig(
-        title="Chancery",
+        title=deployed.title,
         version=version,
-        description="An event-sourced back office: powers, contracts and letters, with a record anyone can verify.",
+        description=deployed.description,
+        contact=Contact(*(each or None for each in said)) if any(said) else None,
         license=License(name="MIT", identifier="MIT"),
         servers=[Server(url=root_path or "/")],
         use_handler_docstrings=True,

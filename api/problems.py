@@ -118,7 +118,13 @@ class Contended(Unavailable):
     code, status = "contended", 503
 
 
+class Stopping(Unavailable):
+    """This process is about to end and begins nothing new; nothing of this was done. Come again: another takes it."""
+
+    code, status = "server.stopping", 503
+
+
 class Overloaded(Unavailable):
-    """More is going on than is taken in at once; nothing of this request was done. Come again: a key makes that safe."""
+    """More is going on than is taken in at once; nothing of this was done. Come again: a key makes that safe."""
 
     code, status = "overloaded", 503

@@ -10,7 +10,7 @@ from prometheus_client.core import Metric
 
 from api import answers
 from api.answers import Answer
-from api.readiness import Readiness
+from api.readiness import Part, Readiness
 from infrastructure.watch.figures import exposition
 
 VERSION = version("chancery")
@@ -25,18 +25,30 @@ class Version(Struct, frozen=True, kw_only=True):
     version: str
 
 
+STOPPING = Part(
+    name="process", ok=False, detail="is stopping: it finishes what it has begun, and begins nothing"
+)
+
+
 def routes(
-    ready: Callable[[], Readiness], jwks: Callable[[], bytes], figures: Callable[[], Iterable[Metric]]
+    ready: Callable[[], Readiness],
+    stopping: Callable[[], bool],
+    jwks: Callable[[], bytes],
+    figures: Callable[[], Iterable[Metric]],
 ) -> list[Any]:
     @get("/healthz", include_in_schema=False)
     async def healthz() -> Answer[Health]:
-        """The process answers."""
+        """The process answers, and goes on doing so: whoever shares out requests leaves one out that stops."""
+        if stopping():
+            return answers.json_answer(Health(status="stopping"), status=503)
         return answers.json_answer(Health(status="ok"))
 
     @get("/readyz", include_in_schema=False)
     async def readyz() -> Answer[Readiness]:
         """Every part this process needs is there and up to date."""
         found = ready()
+        if stopping():
+            found = Readiness(ready=False, parts=[STOPPING, *found.parts])
         return answers.json_answer(found, status=200 if found.ready else 503)
 
     @get("/version", include_in_schema=False)

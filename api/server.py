@@ -5,6 +5,7 @@ import os
 import resource
 import signal
 import socket
+import time
 from importlib import import_module
 from typing import Any
 
@@ -22,7 +23,15 @@ _OPEN_FILES, _OTHER_FILES = 65_536, 256
 BACKLOG = 4_096
 """Connections the kernel keeps for us until they are accepted; one more is not answered, and tries again."""
 
+LOGGING = {
+    "formatters": {},
+    "handlers": {},
+    "loggers": {name: {"handlers": [], "propagate": True} for name in ("_granian", "granian.access")},
+}
+"""What granian says goes the way of everybody's lines."""
+
 _log = structlog.get_logger("api.server")
+_LOOK_SECONDS = 0.02
 
 
 class PortTaken(Exception):
@@ -30,18 +39,33 @@ class PortTaken(Exception):
 
 
 class _Server(MPServer):
+    drain_seconds = 0.0
+    _hurry = False
+
     def _stop_workers(self) -> None:
-        """Streams hear first (SIGUSR1), since an open one would hold its worker until it is killed."""
+        """First they begin nothing new, and streams end (SIGUSR1): an open one would hold its worker for ever.
+
+        They close only after `drain_seconds`, in which a proxy sees `/readyz` say so; a second signal ends the wait.
+        """
         for worker in self.wrks:
             if worker.inner.is_alive():
                 os.kill(worker.inner.pid, signal.SIGUSR1)
+        since = time.monotonic()
+        while not self._hurry and time.monotonic() - since < self.drain_seconds:
+            if not any(worker.inner.is_alive() for worker in self.wrks):
+                break
+            time.sleep(_LOOK_SECONDS)
         super()._stop_workers()  # type: ignore[no-untyped-call]
+
+    def signal_handler_interrupt(self, *args: Any, **kwargs: Any) -> None:
+        self._hurry = self.interrupt_signal
+        super().signal_handler_interrupt(*args, **kwargs)  # type: ignore[no-untyped-call]
 
 
 def serve(settings: Settings) -> None:
-    """Serve until SIGINT or SIGTERM: calls in flight are answered, then the app's lifespan ends. Raises PortTaken.
+    """Serve until SIGINT or SIGTERM: what is in flight is answered, then the app's lifespan ends. Raises PortTaken.
 
-    A worker's lifespan takes SIGUSR1 as the sign to end its streams.
+    A worker's lifespan takes SIGUSR1 as the sign to begin nothing new.
     """
     port = free_port(settings.host, settings.port)
     # Workers read the settings anew, in their own process.
@@ -51,7 +75,7 @@ def serve(settings: Settings) -> None:
     _raise_open_files(settings.connections_at_once)
     _load()
     signal.signal(signal.SIGUSR1, signal.SIG_IGN)  # it would end a worker that still starts
-    _Server(
+    server = _Server(
         "api.server:build",
         factory=True,
         address=settings.host,
@@ -69,7 +93,10 @@ def serve(settings: Settings) -> None:
         respawn_failed_workers=True,
         workers_kill_timeout=20,
         log_level=LogLevels.warning,
-    ).serve()
+        log_dictconfig=LOGGING,
+    )
+    server.drain_seconds = settings.drain_seconds
+    server.serve()
 
 
 def build() -> Any:

@@ -6,7 +6,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from api import streams as streams_module
-from api.streams import PING, Stream, Streams, StreamsFull, beating
+from api.streams import FAREWELL, PING, Stream, Streams, StreamsFull, beating
 
 pytestmark = pytest.mark.anyio
 WHO = UUID(int=1)
@@ -68,9 +68,8 @@ async def test_a_reader_who_takes_nothing_has_one_piece_made_for_him():
 
 
 async def test_a_reader_who_takes_nothing_for_long_is_left(monkeypatch):
-    monkeypatch.setattr(streams_module, "SLOW", 0.01)
     monkeypatch.setattr(streams_module, "CLOSING", 0.01)
-    streams, source, reader = Streams(), Source(), Reader()
+    streams, source, reader = Streams(slow=0.01), Source(), Reader()
     reader.takes.clear()
     await opened(streams, source, reader)
     assert (streams.count, source.made, source.ended) == (0, 1, True)
@@ -83,6 +82,7 @@ async def test_a_stopping_server_and_the_end_of_a_turn_end_it_in_order():
     streams.stop()
     await flow
     assert (reader.closed, source.ended, streams.count) == (True, True, 0)
+    assert reader.taken[-1] == FAREWELL
     source, reader = Source(), Reader()
     await opened(Streams(turn=0.01), source, reader)
     assert (reader.closed, source.ended) == (True, True)

@@ -24,6 +24,7 @@ from api.problems import Problem
 from api.queries.records import IfNoneMatch, MinPosition
 from api.refs import Ref
 from domain.shared import DomainError, Kind
+from infrastructure.settings_deployment import Deployment
 
 ID = UUID("01981c5e-7a3b-7c11-9d55-2f6b8a4e1c07")
 
@@ -127,7 +128,7 @@ def tiny_app(*more: Any) -> Litestar:
     app = Litestar(
         [api, *documentation((NoKnock,))],
         exception_handlers={Exception: on_error},
-        openapi_config=config("1.2.3"),
+        openapi_config=config("1.2.3", Deployment()),
         logging_config=None,
         debug=False,
     )
