@@ -21,10 +21,10 @@ from prometheus_client.core import Metric
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 from psycopg_pool import AsyncConnectionPool
 
+from infrastructure.watch.shared import FOLDER
+
 disable_created_metrics()  # type: ignore[no-untyped-call]  # when a figure began doubles the figures
 
-SHARED = "PROMETHEUS_MULTIPROC_DIR"
-"""Names the folder through which several processes that serve count together."""
 LOOK_SECONDS = 2.0
 QUICK = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5)
 SLOW = (0.01, 0.05, 0.25, 1, 5, 15, 60, 300, 1800)
@@ -153,7 +153,7 @@ class _Told:
 
 def exposition(more: Iterable[Metric] = ()) -> tuple[bytes, str]:
     """All figures and their media type: of every process that serves, where they share a folder; and `more`."""
-    text = generate_latest(_shared() if SHARED in os.environ else REGISTRY)
+    text = generate_latest(_shared() if FOLDER in os.environ else REGISTRY)
     beside = CollectorRegistry()
     beside.register(_Told(list(more)))
     return text + generate_latest(beside), CONTENT_TYPE_LATEST
@@ -171,7 +171,7 @@ def alive(pid: int) -> bool:
 
 def _shared() -> CollectorRegistry:
     """A process that died takes what it said of its present with it; what it counted stays."""
-    for file in Path(os.environ[SHARED]).glob("gauge_live*.db"):
+    for file in Path(os.environ[FOLDER]).glob("gauge_live*.db"):
         pid = int(file.stem.rpartition("_")[2])
         if not alive(pid):
             with suppress(FileNotFoundError):  # another process was quicker
