@@ -4,13 +4,13 @@ import psycopg
 
 from api.conditions import PositionUnknown, ProjectionBehind
 from api.errors import Refusal, refusal
-from api.problems import NotFound, Problem, RateLimited, Unavailable
+from api.problems import NotFound, Overloaded, Problem, RateLimited, Unavailable
 from application.file_content import ObjectMissing
 from application.lookup import LookupUnavailable
 from application.proof import Throttled
 from application.provider import ProviderNotConfigured, ProviderUnavailable
 from application.session import RefreshedTooOften
-from infrastructure import postgres
+from infrastructure import postgres, writer
 from infrastructure.bounded import Busy
 from infrastructure.object_parts import StoreUnavailable
 from infrastructure.personal_data import SubjectErased
@@ -65,6 +65,11 @@ def _of_lookup(error: LookupUnavailable) -> Refusal:
 @refusal.register
 def _of_database(_: postgres.Unavailable) -> Refusal:
     return refusal(Unavailable("The database is away for the moment; nothing was changed."))
+
+
+@refusal.register
+def _of_full_queue(error: writer.Overloaded) -> Refusal:
+    return refusal(Overloaded(f"{error}; nothing was changed.".capitalize()))
 
 
 @refusal.register

@@ -75,6 +75,10 @@ class Machine:
         finally:
             child.stop()
 
+    def pids(self) -> dict[str, int]:
+        """Of its servers, by name."""
+        return {server.child.name: server.child.pid for server in self._stack.servers}
+
     def describe(self) -> str:
         with psycopg.connect(self.main.admin) as connection:
             told = [connection.execute(f"show {name}".encode()).fetchone() for name in SHOWN]

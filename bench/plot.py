@@ -28,7 +28,7 @@ def svg(panels: Sequence[Panel], x_title: str) -> str:
     across = _Scale(min(values, default=0), max(values, default=1), LEFT, WIDTH - RIGHT)
     height = len(panels) * HEIGHT + 20
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}" '
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}"',
         'font-family="sans-serif" font-size="11" fill="#222222">',
         f'<rect width="{WIDTH}" height="{height}" fill="white"/>',
     ]

@@ -25,7 +25,8 @@ class Traces(Servers, frozen=True, kw_only=True):
     """Where spans go, and how many. An empty string means: not set."""
 
     traces_url: Annotated[
-        str, Meta(description="OpenTelemetry collector, OTLP over HTTP: http://127.0.0.1:4318; unset = no spans")
+        str,
+        Meta(description="OpenTelemetry collector, OTLP over HTTP: http://127.0.0.1:4318; unset = no spans"),
     ] = ""
     traces_share: Annotated[
         float, Meta(ge=0, le=1, description="share of the traces that are sampled, between 0 and 1")

@@ -25,7 +25,11 @@ AT_MOST = 512
 WAITING_AT_MOST = 8192
 """Beyond it a command is refused at once (503): the queue must not hide an overload."""
 PATIENCE = 10.0
-"""Seconds a command may wait through lost connections before it is answered as unavailable."""
+"""Seconds a command may wait: through lost connections until it is answered as unavailable, or for its turn."""
+
+
+class Overloaded(Unavailable):
+    """More commands wait than can be written in time; this one has not been tried."""
 
 
 class Judged(Struct, frozen=True, gc=False):
@@ -52,9 +56,14 @@ class Writer:
     """
 
     def __init__(
-        self, url: str, *, bell: Callable[[int], None] = lambda _: None, rests: bool = False
+        self,
+        url: str,
+        *,
+        bell: Callable[[int], None] = lambda _: None,
+        rests: bool = False,
+        patience: float = PATIENCE,
     ) -> None:
-        self._url, self.bell, self._rests = url, bell, rests
+        self._url, self.bell, self._rests, self._patience = url, bell, rests, patience
         self._queue: deque[_Waiting] = deque()
         self._wake: asyncio.Future[None] | None = None
         self._connection: AsyncConnection[Any] | None = None
@@ -63,14 +72,13 @@ class Writer:
         self.commands = 0
 
     async def append(self, item: Item) -> Judged:
-        """Raises Unavailable when the database stays away or too many wait."""
+        """Raises Unavailable when the database stays away, Overloaded when too many wait, or it waited too long."""
         if len(self._queue) >= WAITING_AT_MOST:
             figures.FULL.inc()
-            raise Unavailable("too many commands wait")
+            raise Overloaded("too many commands wait")
         future: asyncio.Future[Judged] = asyncio.get_running_loop().create_future()
-        self._queue.append(
-            _Waiting(item=item, future=future, until=time.monotonic() + PATIENCE, span=spans.current())
-        )
+        until = time.monotonic() + self._patience
+        self._queue.append(_Waiting(item=item, future=future, until=until, span=spans.current()))
         if self._wake is not None and not self._wake.done():
             self._wake.set_result(None)
         return await future
@@ -104,7 +112,8 @@ class Writer:
                     self._wake = None
                 began, batch = time.monotonic(), self._next()
                 figures.QUEUE.set(len(self._queue))
-                await self._write(batch)
+                if batch:
+                    await self._write(batch)
                 if self._rests:
                     await asyncio.sleep(time.monotonic() - began)
         finally:
@@ -115,13 +124,20 @@ class Writer:
                     waiting.future.set_exception(Unavailable("shutting down"))
 
     def _next(self) -> list[_Waiting]:
-        """As many as fit; one that touches what an earlier one writes, or writes what it reads, waits a turn."""
+        """As many as fit; one that touches what an earlier one writes, or writes what it reads, waits a turn.
+
+        What nobody waits for any more, or has waited too long, is not begun.
+        """
+        now = time.monotonic()
         batch: list[_Waiting] = []
         aside: list[_Waiting] = []
         written: set[Hashable] = set()
         read: set[Hashable] = set()
         while self._queue and len(batch) < AT_MOST and len(aside) < AT_MOST:
             waiting = self._queue.popleft()
+            if not waiting.again and (waiting.future.done() or now >= waiting.until):
+                _refuse(waiting.future)
+                continue
             writes, reads = waiting.item.writes, waiting.item.reads
             if written.isdisjoint(writes) and read.isdisjoint(writes) and written.isdisjoint(reads):
                 batch.append(waiting)
@@ -243,6 +259,11 @@ class Writer:
 
 
 _SAID = [figures.VERDICTS.labels(word) for word in VERDICTS]
+
+
+def _refuse(future: asyncio.Future[Judged]) -> None:
+    if not future.done():
+        future.set_exception(Overloaded("this command waited too long for its turn"))
 
 
 def _settle(future: asyncio.Future[Judged], judged: Judged) -> None:

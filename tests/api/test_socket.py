@@ -73,7 +73,7 @@ async def talk(office):
 
 async def test_a_side_that_takes_nothing_for_long_is_closed(office, talk, monkeypatch):
     anna, place, serve = talk
-    monkeypatch.setattr(socket_module, "SLOW", 0.05)
+    monkeypatch.setattr(office.transport.app.app.state.sockets.streams, "slow", 0.05)
     side = Side()
     serving = serve(side)
     side.says.put_nowait("?")
