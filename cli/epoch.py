@@ -51,7 +51,7 @@ def command() -> None:
 def status(settings: Settings, checkpoint: BinaryIO | None) -> None:
     """Compare the store with stream, copy and its own checkpoints; ends with 1 when they contradict it."""
     _needs(settings.database_url)
-    epoch, found = asyncio.run(_status(settings, _kept(checkpoint)))
+    epoch, found = asyncio.run(looked(settings, _kept(checkpoint)))
     click.echo(f"epoch {epoch}")
     for each in found:
         held = "nothing" if each.seen is None else f"{each.seen.size} events"
@@ -95,7 +95,8 @@ def _needs(url: str) -> None:
         raise click.ClickException("There is no database: start `chancery up`, or set its URL.")
 
 
-async def _status(settings: Settings, kept: list[Place]) -> tuple[str, list[Found]]:
+async def looked(settings: Settings, kept: list[Place]) -> tuple[str, list[Found]]:
+    """The epoch, and what every place shows."""
     async with (
         _places(settings, kept) as places,
         await connect(settings.database_url, name="chancery epoch status") as connection,

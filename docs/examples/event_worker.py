@@ -44,7 +44,8 @@ class Counts:
                 "create table if not exists dealt_with (position integer primary key, event_id unique)"
             )
             self._db.execute("create table if not exists counts (topic primary key, events integer not null)")
-        (self.position,) = self._db.execute("select coalesce(max(position), 0) from dealt_with").fetchone()
+        row = self._db.execute("select position, event_id from dealt_with order by position desc").fetchone()
+        self.position, self.event_id = row or (0, None)
 
     def take(self, event: Event) -> None:
         """The count and the position move together, or neither does."""
@@ -57,7 +58,7 @@ class Counts:
                 "insert into counts values (?, 1) on conflict do update set events = events + 1",
                 (event.topic,),
             )
-        self.position = event.position
+        self.position, self.event_id = event.position, event.event_id
 
 
 class Worker:
@@ -77,6 +78,7 @@ class Worker:
 
     async def _follow(self, stream: JetStreamContext) -> None:
         """By a durable consumer, made anew where it is lost. What went wrong is raised: then there is another one."""
+        await self._catch_up()
         try:
             await stream.consumer_info(STREAM, DURABLE)
         except nats.js.errors.NotFoundError:
@@ -103,18 +105,24 @@ class Worker:
                 await message.ack()
 
     async def _catch_up(self) -> None:
-        """Everything that the feed has beyond our position."""
+        """Everything that the feed has beyond our position; asked from one before, which we must know.
+
+        Else the log was restored to an earlier point, and what comes now is another history: SystemExit.
+        """
         more = True
         while more:
+            known = self._counts.position
             try:
-                answer = await self._http.get(
-                    "/events", params={"after": self._counts.position, "limit": 1000}
-                )
+                answer = await self._http.get("/events", params={"after": max(known - 1, 0), "limit": 1000})
+                if answer.status_code == 400:
+                    raise SystemExit(f"the log does not reach {known} any more: it was restored")
                 page = answer.raise_for_status().json()
             except httpx.HTTPError as error:
                 print(f"the feed: {error!r}", file=sys.stderr, flush=True)
                 await asyncio.sleep(QUIET)
                 continue
+            if known and (not page["data"] or page["data"][0]["event_id"] != self._counts.event_id):
+                raise SystemExit(f"another event is at {known} now: the log was restored")
             for event in page["data"]:
                 self._counts.take(Event(event["position"], event["event_id"], event["topic"]))
             more = page["has_more"]

@@ -10,6 +10,7 @@ AWAITED = (
     b"select position, epoch, not moved and epoch = current_epoch() from restores where keys_at is null"
     b" order by restored_at desc limit 1"
 )
+NOT_MOVED = b"update restores set moved = false where keys_at is null"
 DONE = b"update restores set keys_at = clock_timestamp() where keys_at is null"
 
 

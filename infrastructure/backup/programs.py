@@ -24,7 +24,7 @@ class Programs:
     """pg_dump, pg_restore and psql of one version; `major` is that of the newest server they can dump."""
 
     def __init__(self, folder: Path, major: int) -> None:
-        self._folder, self.major = folder, major
+        self.folder, self.major = folder, major
 
     def dump(self, url: str, file: Path, *options: str) -> None:
         """Raises BackupRefused. The file is on the disk when this returns."""
@@ -88,7 +88,7 @@ class Programs:
         self, words: Sequence[str], url: str = "", **streams: Any
     ) -> Generator[subprocess.Popen[bytes]]:
         process = subprocess.Popen(  # noqa: S603 (its words are ours)
-            [str(self._folder / words[0]), *words[1:]],
+            [str(self.folder / words[0]), *words[1:]],
             env=os.environ | {"LC_ALL": "C", "PGTZ": "UTC", "PGAPPNAME": "chancery backup"} | _told(url),
             stderr=subprocess.PIPE,
             umask=0o077,

@@ -42,6 +42,10 @@ def typed(office, monkeypatch, tmp_path):
     return backup
 
 
+def here() -> list[str]:
+    return sorted(path.name for path in Path().iterdir())
+
+
 def backup(*words: str, code: int = 0) -> str:
     done = CliRunner().invoke(chancery, ["backup", *words])
     assert done.exit_code == code, (done.output, done.exception)
@@ -83,7 +87,7 @@ def test_no_secret_is_in_the_folder_nor_in_what_is_said(made, office):
         wrapped += [bytes(key).hex() for (key,) in owner.execute("select wrapped from audit.keys")]
         wrapped += [bytes(secret).hex() for (secret,) in owner.execute("select secret from refreshes")]
     assert len(wrapped) > 5
-    there = programs(18)._folder  # noqa: SLF001 - the same program that the product takes
+    there = programs(18).folder
     for dump, has in ((made / "b" / "database.dump", False), (made / "k" / "secrets.dump", True)):
         told = subprocess.run(
             [there / "pg_restore", "-f", "-", dump], capture_output=True, text=True, check=True
@@ -99,12 +103,10 @@ def test_every_table_with_a_secret_is_kept_apart_or_left(database):
             "select table_schema, table_name, column_name from information_schema.columns"
             " where table_schema in ('public', 'audit', 'lookup')"
         ).fetchall()
-    secret = {
-        (f"{schema}." if schema != "public" else "") + table
-        for schema, table, column in named
-        if column in SECRETS
+    found = {
+        f"{schema}.{table}".removeprefix("public.") for schema, table, column in named if column in SECRETS
     }
-    assert secret == {*APART, *LEFT}
+    assert found == {*APART, *LEFT}
 
 
 def test_a_changed_byte_anywhere_is_found(copy):
@@ -201,7 +203,7 @@ def test_keys_belong_apart_and_nothing_is_overwritten(typed):
     Path("there").mkdir()
     assert "is there already" in typed("create", "there", "--keys-to", "k", code=1)
     assert "is there already" in typed("create", "b", "--keys-to", "there", code=1)
-    assert os.listdir() == ["there"]
+    assert here() == ["there"]
 
 
 def test_contents_that_an_older_backup_has_are_not_copied_again(typed, office):
@@ -226,7 +228,7 @@ def test_killed_in_the_middle_it_is_no_backup_and_the_next_one_sweeps_up(typed, 
             making.send_signal(signal.SIGKILL)
     assert "is missing: this is no whole backup" in typed("verify", ".b.part", code=3)
     typed("create", "b", "--keys-to", "k")
-    assert sorted(os.listdir()) == ["b", "k"]
+    assert here() == ["b", "k"]
     assert "ok: " in typed("verify", "b", "--keys", "k")
 
 
@@ -236,7 +238,7 @@ def test_without_room_nothing_is_left_behind(typed):
     limited = ["bash", "-c", 'ulimit -f 8; exec "$@"', "bash", *words]
     done = subprocess.run(limited, env=environ, capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, "pg_dump failed" in done.stderr) == (1, True), done.stderr
-    assert os.listdir() == []
+    assert here() == []
 
 
 def test_a_bucket_that_does_not_answer_ends_it(typed, object_store):
@@ -245,7 +247,7 @@ def test_a_bucket_that_does_not_answer_ends_it(typed, object_store):
         assert "the object store" in typed("create", "b", "--keys-to", "k", code=1)
     finally:
         object_store.start()
-    assert os.listdir() == []
+    assert here() == []
 
 
 def test_a_server_newer_than_the_programs_is_named():

@@ -427,6 +427,15 @@ def test_the_log_is_kept_believed(paste, admin, chancery):
     assert [each["topic"] for each in told] == ["check.completed.v1"]
 
 
+def test_a_backup_is_made_onto_another_and_found_sound(paste, chancery, tmp_path):
+    known = {"BACKUPS": str(tmp_path / "backups"), "KEYS": str(tmp_path / "keys")}
+    paste(*blocks("back-up.md"), CHANCERY_DATA_DIR=str(chancery.data_dir), **known)
+    monday, tuesday = (
+        {p.name for p in (tmp_path / "backups" / day).rglob("objects/*/*")} for day in ("monday", "tuesday")
+    )
+    assert monday <= tuesday
+
+
 def test_the_register_is_looked_up_in_our_own_copy(paste, admin, chancery, tmp_path):
     (load_files,) = blocks("look-ups.md")
     for day, name in (("2024-01-01", "АО РОМАШКА"), ("2024-01-15", "АО ЛЮТИК")):
