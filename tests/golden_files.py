@@ -1,12 +1,13 @@
-"""`python -m tests.golden_files` writes the golden file of every topic that has none.
+"""`python -m tests.golden_files` writes the golden file of every topic that has none, and its digest into `SHA256SUMS`.
 
-A golden file is never edited: it is what somebody's log holds. A changed shape is a new version of the topic, with a
-golden file of its own.
+A golden file is never edited and never goes away: it is what somebody's log holds. A changed shape is a new version of
+the topic, with a golden file of its own.
 """
 
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from enum import Enum
+from hashlib import sha256
 from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
@@ -21,6 +22,8 @@ from infrastructure.event_codec import EventCodec, event_classes
 from infrastructure.personal_data import SubjectKey
 
 FOLDER = Path(__file__).parent / "golden"
+DIGESTS = FOLDER / "SHA256SUMS"
+"""As sha256sum writes and checks it; lines are added, and no line is ever changed."""
 STREAM = UUID("018f4e1c-0000-7000-8000-000000000001")
 
 PLAIN: dict[Any, Any] = {
@@ -63,6 +66,12 @@ def stored(event: Event) -> bytes:
     return msgspec.json.format(EventCodec().encode(event, STREAM, 1, KEYS)) + b"\n"
 
 
+def digests() -> dict[str, str]:
+    """File name to the sha256 that it had when it was written."""
+    lines = DIGESTS.read_text().splitlines()
+    return {name: digest for digest, name in (line.split("  ") for line in lines)}
+
+
 def write_missing() -> list[Path]:
     written = []
     for topic, event in event_classes().items():
@@ -70,6 +79,11 @@ def write_missing() -> list[Path]:
         if not file.exists():
             file.write_bytes(stored(sample(event, topic)))
             written.append(file)
+    known = digests()
+    with DIGESTS.open("a") as kept:
+        for file in sorted(FOLDER.glob("*.json")):
+            if file.name not in known:
+                kept.write(f"{sha256(file.read_bytes()).hexdigest()}  {file.name}\n")
     return written
 
 

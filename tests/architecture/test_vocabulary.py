@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections import Counter
 from datetime import UTC, datetime
+from hashlib import sha256
 from itertools import pairwise
 from pathlib import Path
 from uuid import UUID
@@ -97,6 +98,12 @@ def test_what_was_ever_written_is_still_read(topic):
 def test_no_golden_file_stands_alone():
     files = {path.stem for path in golden_files.FOLDER.glob("*.json")}
     assert files == event_classes().keys() | upcasts().keys()
+
+
+def test_a_golden_file_is_never_edited_and_never_goes_away():
+    """`python -m tests.golden_files` adds the digest of a new one."""
+    found = {path.name: sha256(path.read_bytes()).hexdigest() for path in golden_files.FOLDER.glob("*.json")}
+    assert found == golden_files.digests()
 
 
 def test_every_event_is_in_the_glossary():
