@@ -128,7 +128,7 @@ class Search:
     """All shelves together, one checkpoint: what is found of one noun and of another is true at one position."""
 
     name = "search"
-    version = 1
+    version = 2
 
     def __init__(self, shelves: Sequence[Shelf]) -> None:
         self.shelves = {shelf.noun: shelf for shelf in shelves}

@@ -176,7 +176,8 @@ def _given(event: Any, **names: str) -> dict[str, Any]:
 
 
 def _told(names: Mapping[str, str | None]) -> dict[str, str]:
-    return {name: value for name, value in names.items() if value is not None}
+    """In the order in which they are read back, so that the row is the same wherever a batch ends."""
+    return {name: value for name, value in sorted(names.items()) if value is not None}
 
 
 def _after(entry: Entry | None, recorded: Recorded[Any], new: Mapping[str, Any]) -> Entry:

@@ -22,6 +22,7 @@ from domain.user.events import UserErased, UserRegistered
 from projections import contract, letter, notice, organisation
 from projections.columns import SYSTEM
 from projections.search import MOST_WORDS, SEARCH
+from tests import servers
 from tests.scenario import GivenFacts
 
 pytestmark = pytest.mark.anyio
@@ -54,6 +55,19 @@ def said(owner_dsn, file_id, text):
 def incoming(number, **fields):
     told = {"organisation_ids": (ALPHA,), "subject": "О поставках", "received_on": DAY}
     return LetterRegistered(number=f"IN-2026-{number:05d}", **(told | fields))
+
+
+async def test_an_entry_with_several_names_is_the_same_wherever_a_batch_ends(dsn, cluster):
+    """A view that was stored is read back with its names in order."""
+    named = Identifiers(siren="732829320", nic="00074", inn="7707083893")
+    facts = (
+        (ALPHA, OrganisationAdded(full_name="Alpha", short_name="A", identifiers=named)),
+        (ALPHA, OrganisationChanged(full_name="Alpha & Sons")),
+    )
+    with servers.database(cluster) as other:
+        one_by_one, at_once = await shelved(dsn, *facts, batch=1), await shelved(other.app, *facts)
+    assert one_by_one[ALPHA][1:] == at_once[ALPHA][1:]
+    assert one_by_one[ALPHA][1] == "alpha sons 7707083893 00074 a 732829320"
 
 
 @pytest.mark.parametrize("noun", ["letter", "organisation", "contract", "notice"])
