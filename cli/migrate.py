@@ -1,5 +1,6 @@
 """`chancery migrate`: the half of `chancery upgrade` that needs the owner's password and no other secret."""
 
+import psycopg
 import rich_click as click
 
 from cli.options import pass_settings_needing
@@ -34,7 +35,7 @@ def schema(settings: Settings) -> None:
         ran = apply(settings)
         click.echo(f"{ran} migration(s) applied" if ran else "The database is up to date", err=True)
         made = bool(settings.s3_endpoint) and bucket.make(settings)
-    except (Blocked, Refused, StoreUnavailable) as reason:
-        raise Cannot(str(reason)) from None
+    except (Blocked, Refused, StoreUnavailable, psycopg.Error) as reason:
+        raise Cannot(str(reason).strip()) from None
     if made:
         click.echo(f"Bucket {settings.s3_bucket} made", err=True)

@@ -1,16 +1,20 @@
 """Numbered SQL, applied once each, in order, under a lock; then the application's role gets its least privileges."""
 
 import time
-from importlib.resources import files
+from collections.abc import Sequence
 
 import psycopg
 import structlog
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
+from infrastructure.backup.mark import standing_in_the_way
+from infrastructure.migrations.applying import PATIENCE, Blocked, Refused, Said, alone, run
+from infrastructure.migrations.files import Migration
+from infrastructure.migrations.files import migrations as migrations
+from infrastructure.migrations.standing import compare
 from infrastructure.settings import Settings
 
-LOCK = 4241
 LOOK_SECONDS, SAY_SECONDS = 0.1, 10.0
 
 _log = structlog.get_logger("migrations")
@@ -22,10 +26,8 @@ grant insert, update, delete on projections, refreshes, signing_keys, operations
 grant insert, update, delete on sign_in_failures to {role};
 grant insert, update, delete on issuer_keys, provider_wishes to {role};
 grant update (password_hash) on credentials to {role};
-grant execute on function append, append_as_given to {role};
 grant insert, update, delete on client_uses, rate_limits, alarms to {role};
 grant update (hash) on client_keys to {role};
-revoke execute on function append, append_as_given, apply_guards from public;
 grant create, usage on schema read, read_next, read_prev to {role};
 grant usage on schema audit to {role};
 grant select, insert, update on all tables in schema audit to {role};
@@ -39,29 +41,62 @@ grant insert, delete on parked_streams to {role};
 """
 
 
-def migrations() -> list[tuple[int, str]]:
-    """(number, SQL) of every migration, in order."""
-    found = [f for f in files(__name__).iterdir() if f.name.endswith(".sql")]
-    return sorted((int(f.name.split("_")[0]), f.read_text(encoding="utf-8")) for f in found)
+FUNCTIONS = """
+do $$
+declare
+  each regprocedure;
+begin
+  for each in select oid from pg_proc where pronamespace = 'public'::regnamespace
+      and proname in ('append', 'append_as_given', 'apply_guards') loop
+    execute format('revoke execute on function %s from public', each);
+  end loop;
+  for each in select oid from pg_proc where pronamespace = 'public'::regnamespace
+      and proname in ('append', 'append_as_given') loop
+    execute format('grant execute on function %s to %I', each, {role});
+  end loop;
+end $$
+"""
+"""Each by its name and every signature it has: while processes of two releases work, there may be two."""
 
 
-def migrate(owner_url: str, app_role: str) -> int:
-    """Bring the database up to date; returns how many migrations ran. A second caller waits and finds nothing to do."""
-    with psycopg.connect(owner_url) as connection:
-        connection.execute("select pg_advisory_xact_lock(%s)", (LOCK,))
-        connection.execute(
-            "create table if not exists migrations"
-            " (number int primary key, applied_at timestamptz not null default now())"
+def _say(what: str) -> None:
+    _log.warning("migrations.wait", reason=what)
+
+
+def migrate(
+    owner_url: str,
+    app_role: str,
+    files: Sequence[Migration] | None = None,
+    *,
+    said: Said = _say,
+    patience: float = PATIENCE,
+) -> int:
+    """Bring the database up to date; returns how many migrations ran. A second caller waits and finds nothing to do.
+
+    A store that a newer release has brought on is left as it is: what that one added, this one need not know. Raises
+    Refused, Blocked.
+    """
+    files = migrations() if files is None else files
+    with alone(owner_url, said) as connection:
+        found = compare(connection, files)
+        if found.refused and (found.missing or found.changed):
+            raise Refused(found.refused)
+        if found.refused:
+            _log.warning("store.newer", reason=found.refused)
+            return 0
+        missing = [file for file in files if file.number in found.missing]
+        held = next((at for at, file in enumerate(missing) if file.number in found.waiting), len(missing))
+        run(owner_url, missing[:held], _rights(app_role), fresh=found.fresh, said=said, patience=patience)
+    if held < len(missing):
+        raise Blocked(
+            f"migration {missing[held].number} takes away what processes before {missing[held].not_before} use,"
+            " and such are connected: stop them first"
         )
-        done = {number for (number,) in connection.execute("select number from migrations")}
-        pending = [(number, text) for number, text in migrations() if number not in done]
-        for number, text in pending:
-            connection.execute(text.encode())
-            connection.execute("insert into migrations (number) values (%s)", (number,))
-        connection.execute(
-            sql.SQL(GRANTS).format(role=sql.Identifier(app_role)).as_string(connection).encode()
-        )
-    return len(pending)
+    return len(missing)
+
+
+def _rights(app_role: str) -> sql.Composed:
+    return sql.SQL(GRANTS).format(role=sql.Identifier(app_role)) + sql.SQL(FUNCTIONS).format(role=app_role)
 
 
 def apply(settings: Settings) -> int:
@@ -71,12 +106,13 @@ def apply(settings: Settings) -> int:
 
 
 def wait_until_migrated(url: str) -> None:
-    """Wait for a database that answers and has every migration we know: it may be starting, or somebody migrates it.
+    """Wait for a database that answers and has every migration we know: it may be starting, or somebody migrates it,
+    or restores a backup.
 
     So processes need no order of their start, and none dies because it was quicker than its database. Blocks: call it
     before there is a loop, and signals end the process as ever.
     """
-    wanted, said = {number for number, _ in migrations()}, time.monotonic() - SAY_SECONDS + 2
+    wanted, said = {each.number for each in migrations()}, time.monotonic() - SAY_SECONDS + 2
     while missing := _missing(url, wanted):
         if said + SAY_SECONDS < time.monotonic():
             said = time.monotonic()
@@ -88,6 +124,8 @@ def _missing(url: str, wanted: set[int]) -> str:
     try:
         with psycopg.connect(url, connect_timeout=5) as connection:
             done = {number for (number,) in connection.execute("select number from migrations")}
+            if done >= wanted:
+                return standing_in_the_way(connection) or ""
     except psycopg.OperationalError as error:
         return str(error).strip().partition("\n")[0]
     except (psycopg.errors.UndefinedTable, psycopg.errors.InsufficientPrivilege):

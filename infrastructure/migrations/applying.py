@@ -43,7 +43,7 @@ class Refused(Exception):
 
 
 class Blocked(Exception):
-    """A migration did not get its locks, or could not do with them as shortly as it must: it has left nothing."""
+    """A migration failed, got no locks, or could not do with them as shortly as it must. Those before it are done."""
 
 
 @contextmanager
@@ -154,6 +154,8 @@ def _tried(what: str, url: str, patience: float, said: Said, attempt: Callable[[
                 said(f"{what} lets others pass: {_why(error)}")
             time.sleep(pause)
             pause = min(2 * pause, LONGEST_PAUSE)
+        except psycopg.Error as error:
+            raise Blocked(f"{what}: {str(error).strip()}") from error
         else:
             return
 
