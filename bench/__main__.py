@@ -1,4 +1,10 @@
-"""`python -m bench [part ...]`: the parts named, or all, in one table. `python -m bench where`: a command's costs."""
+"""`python -m bench [part ...]`: the parts named, or all, in one table. `python -m bench where`: a command's costs.
+
+`python -m bench saturation`, `growth`, `traces`: by callers, by the log's size, by the share of traces; as markdown.
+
+`python -m bench backup --events N`: made, verified, brought back.
+
+`python -m bench soak --minutes M`: a long run at half load, and what grew."""
 
 import signal
 import sys
@@ -7,9 +13,11 @@ from collections.abc import Callable
 from bench import (
     answers,
     audit,
+    backup,
     clients,
     contracts,
     dashboards,
+    growth,
     http,
     imports,
     letters,
@@ -18,10 +26,13 @@ from bench import (
     messages,
     nouns,
     projector,
+    saturation,
     search,
     signin,
+    soak,
     store,
     tokens,
+    traces,
     where,
 )
 from bench.figures import Figure, show
@@ -46,14 +57,28 @@ PARTS: dict[str, Callable[[Machine], list[Figure]]] = {
     "imports": imports.run,
     "audit": audit.run,
 }
+ALONE: dict[str, Callable[[Machine], None]] = {
+    "where": where.run,
+    "saturation": saturation.run,
+    "traces": traces.run,
+}
+"""Those with tables of their own, each by itself."""
 
 
 def main(names: list[str]) -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # servers and files go, too
-    if names == ["where"]:
-        with machine() as servers:
-            where.run(servers)
+    if len(names) == 1 and (alone := ALONE.get(names[0])) is not None:
+        with Load() as load, machine() as servers:
+            alone(servers)
+            described = servers.describe()
+        print(f"\n{described}\n{_noise(load)}")
         return 0
+    if names[:1] == ["soak"]:
+        return soak.main(names[1:])
+    if names[:1] == ["backup"]:
+        return backup.main(names[1:])
+    if names[:1] == ["growth"]:
+        return growth.main(names[1:])
     if unknown := set(names) - PARTS.keys():
         print(f"there is no part {', '.join(sorted(unknown))}, only {', '.join(PARTS)}", file=sys.stderr)
         return 2
@@ -67,9 +92,13 @@ def main(names: list[str]) -> int:
     show(
         figures,
         described,
-        f"other processes took {load.others:.2f} cores meanwhile: compare ratios, not rates",
+        _noise(load),
     )
     return 0
+
+
+def _noise(load: Load) -> str:
+    return f"other processes took {load.others:.2f} cores meanwhile: compare ratios, not rates"
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
-"""`python -m bench.audit_workers`: what the audit log costs while commands run: its projection, and the signer."""
+"""`python -m bench.audit_workers [read model ...]`: what follows the log, it alone or these; with it the signer."""
 
 import asyncio
 import os
+import sys
 
 import structlog
 import uvloop
@@ -13,13 +14,14 @@ from infrastructure.personal_data import Vault, wrapping_of
 from infrastructure.positions import Positions
 from infrastructure.postgres import open_pool
 from infrastructure.settings import load
-from projections.audit_log import projection
+from projections.audit_log import AuditLog
+from projections.projection import discover
 from workers import signer
 from workers.feed import Feed
 from workers.projector import Projector
 
 
-async def run() -> None:
+async def run(names: list[str]) -> None:
     """Until it is killed."""
     settings = load(environ=os.environ)
     url, wrapping = settings.database_url, wrapping_of(settings)
@@ -30,11 +32,11 @@ async def run() -> None:
     async with pool, nats:
         await asyncio.gather(
             positions.run(),
-            Projector(projection, log, Feed(log, positions, nats), nats).run(url),
-            signer.run(url, wrapping, "chancery.example/audit"),
+            *(Projector(discover()[name], log, Feed(log, positions, nats), nats).run(url) for name in names),
+            *([signer.run(url, wrapping, "chancery.example/audit")] if AuditLog.name in names else []),
         )
 
 
 if __name__ == "__main__":
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(40))
-    uvloop.run(run())
+    uvloop.run(run(sys.argv[1:] or [AuditLog.name]))

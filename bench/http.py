@@ -95,6 +95,10 @@ class Turns:
         )
         self._found.append(whole._replace(cost=spent))
 
+    def like(self) -> "Turns":
+        """Another one of the same processes, empty."""
+        return Turns(**self._pids)
+
     @property
     def rate(self) -> float:
         return self.figure("").rate
@@ -202,9 +206,9 @@ def answers(client: httpx.Client, path: str = "/healthz") -> bool:
         return False
 
 
-def until(ready: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + READY_SECONDS
+def until(ready: Callable[[], bool], seconds: float = READY_SECONDS) -> None:
+    deadline = time.monotonic() + seconds
     while not ready():
         if time.monotonic() > deadline:
-            raise TimeoutError("the API did not become ready")
+            raise TimeoutError(f"not ready after {seconds:.0f} s")
         time.sleep(0.05)

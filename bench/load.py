@@ -81,7 +81,7 @@ async def _ask(plan: Plan) -> Found:
     spent, began = time.process_time(), time.perf_counter()
     for number in range(plan.connections):
         request = plan.requests[number % len(plan.requests)]
-        asks = partial(next, roam) if plan.roaming else _next(request, numbers)
+        asks = partial(next, roam) if plan.roaming else new_request(request, numbers)
         finished.append(loop.create_future())
         connection = Connection(asks, b"%d" % plan.status, end, latencies, wrong, finished[-1])
         await loop.create_connection(partial(_same, connection), "127.0.0.1", plan.port)
@@ -102,7 +102,8 @@ def _same(connection: "Connection") -> "Connection":
     return connection
 
 
-def _next(request: bytes, numbers: Iterator[int]) -> Callable[[], bytes]:
+def new_request(request: bytes, numbers: Iterator[int]) -> Callable[[], bytes]:
+    """The request with its placeholders filled anew each time."""
     if b"{id}" in request:
         start, _, end = request.partition(b"{id}")
         return lambda: b"%b00000000-0000-7000-8000-%012x%b" % (start, next(numbers), end)
