@@ -1,5 +1,6 @@
 """`chancery backup`: everything that cannot be made again, in a folder; the keys to it in another."""
 
+import asyncio
 import time
 from pathlib import Path
 from typing import BinaryIO
@@ -10,15 +11,18 @@ from click import get_current_context
 
 from cli.auditing import kept_note, kept_option, key_option, show, trusted_keys
 from cli.building import again as build_again
+from cli.epoch import looked
 from cli.options import pass_settings
 from infrastructure.audit.report import Report, Verdict
 from infrastructure.audit.signed_note import Note, Verifier
 from infrastructure.backup.create import create as created
 from infrastructure.backup.manifest import SUBJECT_KEYS, BackupRefused
+from infrastructure.backup.mark import NOT_MOVED
 from infrastructure.backup.restore import restore as restored
 from infrastructure.backup.verify import verify as verified
 from infrastructure.personal_data import Wrapping, wrapping_of
 from infrastructure.settings import Settings
+from infrastructure.watch.kept_outside import BACKUP, note
 from projections.audit_log import AuditLog
 
 FOLDER = click.Path(file_okay=False, path_type=Path)
@@ -46,6 +50,7 @@ def create(settings: Settings, folder: Path, keys_to: Path, onto: Path | None) -
     began = time.monotonic()
     try:
         made = created(settings, folder, keys_to, onto)
+        note(settings.database_url, BACKUP)
     except (BackupRefused, OSError, psycopg.Error) as reason:
         raise click.ClickException(_line(reason)) from None
     seconds, size = time.monotonic() - began, _size(folder)
@@ -127,7 +132,7 @@ def restore(
         f" ({seconds / (size / GB):.0f} s per GB)"
     )
     click.echo("not in it: sessions, which have ended, and registers for look-ups, which are loaded again")
-    if not moved:
+    if not moved or _went_on(settings):
         click.echo('next: `chancery epoch status`, and `chancery epoch begin --reason "..."`')
     click.echo(
         f"next: `chancery subject-keys restore` with the newest file there is, if not {keys_in / SUBJECT_KEYS}"
@@ -145,6 +150,22 @@ def _verified(
         return verified(folder, keys_in, wrapping, trusted, kept)
     except (BackupRefused, OSError) as reason:
         raise click.ClickException(_line(reason)) from None
+
+
+def _went_on(settings: Settings) -> bool:
+    """Whether a place outside has seen more than the backup has, or cannot be asked: then an epoch is wanted, too."""
+    _, found = asyncio.run(looked(settings, []))
+    against = [
+        f"{each.place}: {each.contradiction or each.away}"
+        for each in found
+        if each.contradiction or each.away
+    ]
+    if against:
+        with psycopg.connect(settings.database_owner_url, autocommit=True) as owner:
+            owner.execute(NOT_MOVED)
+    for each in against:
+        click.echo(f"not only moved: {each}")
+    return bool(against)
 
 
 def _needs_database(settings: Settings) -> None:

@@ -15,6 +15,7 @@ from infrastructure.bootstrap import running
 from infrastructure.personal_data import wrapping_of
 from infrastructure.settings import Settings
 from infrastructure.subject_key_file import KeysRefused
+from infrastructure.watch.kept_outside import SUBJECT_KEYS, note
 
 T = TypeVar("T")
 FILE = click.Path(dir_okay=False, path_type=Path)
@@ -31,6 +32,7 @@ def command() -> None:
 def backup(settings: Settings, file: Path) -> None:
     """Write every key, wrapped, to FILE, in the place of the backup that stands there."""
     kept = _run(subject_keys.backup(_url(settings.database_url), wrapping_of(settings), file))
+    note(settings.database_url, SUBJECT_KEYS)
     click.echo(
         f"{kept.keys} keys as of position {kept.position} in {file}, {kept.destroyed} of them destroyed."
     )
@@ -52,6 +54,7 @@ def restore(settings: Settings, context: click.Context, file: Path) -> None:
         click.echo(f"The log calls {noun} {person} erased again.")
     if done.to_build:
         context.invoke(build_again, names=done.to_build, every=False)
+    _run(subject_keys.served_again(_url(settings.database_owner_url)))
 
 
 async def _told_again(settings: Settings) -> Sequence[tuple[str, UUID]]:

@@ -232,6 +232,14 @@ def flush() -> None:
         sink.flush()
 
 
+def probe(settings: Settings) -> str | None:
+    """What is wrong with the one the settings name; a line that it takes says who asked."""
+    sink = Sink(settings.log_sink_url, settings.log_sink_token, process="doctor")
+    sink.take({"event": "chancery doctor asks whether lines arrive", "level": "info"})
+    sink.flush(2 * FLUSH_SECONDS)
+    return sink.trouble
+
+
 def present() -> Sink | None:
     """The sink of this process."""
     return _sinks[0] if _sinks else None

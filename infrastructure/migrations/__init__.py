@@ -38,6 +38,7 @@ grant insert, update, delete on file_texts to {role};
 grant insert, update, delete on import_progress, import_failed_rows to {role};
 grant insert, update, delete on mail_marks to {role};
 grant insert, delete on parked_streams to {role};
+grant insert, update on kept_outside to {role};
 """
 
 

@@ -113,6 +113,10 @@ def _work(found: Survey) -> Iterator[Metric]:
             found.check.at.timestamp(),
         )
         yield _one("chancery_check_differences", "Differences that comparison found", found.check.differing)
+    outside = _many("chancery_kept_outside_timestamp_seconds", "When it was last written outside", "what")
+    for what, at in found.kept_outside.items():
+        outside.add_metric([what.replace(" ", "_")], at.timestamp())
+    yield outside
     alarms = _many("chancery_alarm", "What somebody found wrong and has not cleared", "name")
     for name in found.alarms:
         alarms.add_metric([name], 1)

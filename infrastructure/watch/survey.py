@@ -81,6 +81,7 @@ class Survey(Struct, frozen=True, kw_only=True):
     head: int
     newest_at: datetime | None
     epochs: int
+    begun_at: datetime | None
     projections: Mapping[str, Follower]
     rebuilds: Mapping[str, Follower]
     reactor: Follower | None
@@ -94,6 +95,7 @@ class Survey(Struct, frozen=True, kw_only=True):
     lock_waited: float
     missing: tuple[int, ...]
     alarms: Mapping[str, str]
+    kept_outside: Mapping[str, datetime]
     strange_stream: str | None = None
 
     def of(self, state: str) -> tuple[Work, ...]:
@@ -127,7 +129,7 @@ class Surveyor:
             await asyncio.sleep(LOOK_SECONDS)
 
     async def look(self) -> Survey:
-        stream = await self._stream()
+        stream = await stream_of(self._nats)
         async with self._pool.connection() as connection:
             found = await survey(connection, stream)
         self.last, self.looked_at = found, asyncio.get_running_loop().time()
@@ -139,18 +141,6 @@ class Surveyor:
             self._complaint = said
             _log.warning("survey.failed", error=said, sqlstate=error.sqlstate)
 
-    async def _stream(self) -> "Stream | None":
-        """None: it cannot be asked now."""
-        if not self._nats.connected:
-            return None
-        try:
-            info = await self._nats.stream.stream_info(STREAM)
-        except NotFoundError:
-            return Stream(last=0, epoch=None)
-        except nats.errors.Error:
-            return None
-        return Stream(last=info.state.last_seq, epoch=(info.config.metadata or {}).get(METADATA))
-
 
 class Stream(Struct, frozen=True):
     """What NATS has of the log."""
@@ -159,13 +149,29 @@ class Stream(Struct, frozen=True):
     epoch: str | None
 
 
+async def stream_of(source: Nats) -> Stream | None:
+    """None: it cannot be asked now."""
+    if not source.connected:
+        return None
+    try:
+        info = await source.stream.stream_info(STREAM)
+    except NotFoundError:
+        return Stream(last=0, epoch=None)
+    except nats.errors.Error:
+        return None
+    last = max(
+        info.state.last_seq, info.state.first_seq - 1
+    )  # of an empty one the server names the first alone
+    return Stream(last=last, epoch=(info.config.metadata or {}).get(METADATA))
+
+
 async def survey(connection: AsyncConnection[Any], stream: Stream | None) -> Survey:
     """A few index probes; what waits to be done is counted."""
 
     async def rows(query: bytes, *parameters: Any) -> list[Any]:
         return await (await connection.execute(query, parameters)).fetchall()
 
-    head, newest_at, epochs, epoch = (await rows(_HEAD))[0]
+    head, newest_at, epochs, epoch, begun_at = (await rows(_HEAD))[0]
     followers = {
         (place, name): Follower(
             position=position, lag=max(0, head - position), waited=waited, failure=failure, parked=parked
@@ -182,6 +188,7 @@ async def survey(connection: AsyncConnection[Any], stream: Stream | None) -> Sur
         head=head,
         newest_at=newest_at,
         epochs=epochs,
+        begun_at=begun_at,
         projections=_at(followers, "read"),
         rebuilds=_at(followers, "read_next"),
         reactor=followers.get(("work", "reactor")),
@@ -200,6 +207,7 @@ async def survey(connection: AsyncConnection[Any], stream: Stream | None) -> Sur
         lock_waited=waited,
         missing=tuple(sorted(_known() - done)),
         alarms=dict(await rows(b"select name, detail from alarms order by name")),
+        kept_outside=dict(await rows(b"select what, at from kept_outside")),
         strange_stream=_strange(stream, head, epoch),
     )
 
@@ -240,7 +248,8 @@ def idle(survey: Survey, wanted: Iterable[str]) -> list[str]:
     return sorted(set(wanted) - survey.held)
 
 
-_HEAD = b"""select coalesce(e.notification_id, 0), e.recorded_at, (select count(*) from epochs), current_epoch()
+_HEAD = b"""select coalesce(e.notification_id, 0), e.recorded_at, (select count(*) from epochs), current_epoch(),
+    (select recorded_at from stored_events where notification_id = 1)
   from (select) one left join lateral
     (select notification_id, recorded_at from stored_events order by notification_id desc limit 1) e on true"""
 _FOLLOWERS = b"""select p.place, p.name, p.position,
