@@ -96,7 +96,7 @@ def _followed(machine: Machine) -> float:
                 and _one(connection, signed) >= head
             )
 
-        until(there, 60 + head / 1_000)
+        until(there, 120 + head / 500)
     with psycopg.connect(machine.main.owner, autocommit=True) as connection:
         connection.execute("vacuum analyze")
     return time.perf_counter() - began

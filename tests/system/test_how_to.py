@@ -14,7 +14,7 @@ from anyio.from_thread import start_blocking_portal
 
 from infrastructure.embedded.children import wait_until
 from infrastructure.settings import load
-from tests import egrul, mailbox, servers, whole
+from tests import collector, egrul, mailbox, servers, whole
 from tests.issuer import ADMIN_TOKEN, PATH, provider
 
 PAGES = Path(__file__).parents[2] / "docs" / "how-to"
@@ -69,19 +69,28 @@ def box():
 
 
 @pytest.fixture(scope="module")
-def chancery(idp, box):
+def spans():
+    """A collector of them."""
+    with collector.opened() as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def chancery(idp, box, spans):
     folder = servers.place("how-to")
     folder.mkdir(mode=0o711)
     token = folder / "idp"
     token.write_text(ADMIN_TOKEN)
     outside = settings_of(ISSUERS, idp.admin_url) | settings_of(AT_THE_PROVIDER, idp.admin_url, str(token))
     posted = settings_of(blocks("mail.md")[0], "") | {"CHANCERY_SMTP_URL": box.url}
+    traced = settings_of(blocks("trace.md")[0], "") | {"CHANCERY_TRACES_URL": spans.url}
     with whole.up(
         folder,
         CHANCERY_INTERNAL_SECRET=SECRET,
         CHANCERY_TRUSTED_PROXIES="127.0.0.1/32",
         **outside,
         **posted,
+        **traced,
     ) as running:
         yield running
 
@@ -256,6 +265,22 @@ def test_records_are_searched(paste, admin):
     marked = [piece["text"] for piece in by_words["data"][0]["highlights"][0]["pieces"] if piece["hit"]]
     assert marked == ["поставке", "насоса"]
     assert by_number["data"][0]["id"] == letter["id"]
+
+
+def test_a_request_is_traced_into_the_other_processes(paste, admin, spans):
+    _, ask = blocks("trace.md")
+    (receipt,) = paste(ask, TOKEN=token_of(admin))
+
+    def trace():
+        """Of the fact that the receipt names: no other request of these pages is likely to be sampled."""
+        facts = [each for each in spans.named("organisation.added.v1") if said(each) == receipt["position"]]
+        return {each.name for fact in facts for each in spans.trace(fact.trace_id.hex())}
+
+    def said(span):
+        return collector.said(span)["chancery.position"]
+
+    expected = {"POST /api/v1/organisations", "append", "relay", "project organisation"}
+    assert wait_until(lambda: expected <= trace(), 60)
 
 
 def test_events_are_followed(paste, admin, tmp_path):
