@@ -14,6 +14,9 @@ from infrastructure.watch import figures
 TRY_SECONDS = 0.2
 """How long a role stands empty at most after its holder died."""
 
+STAND_BACK = 1.0
+"""How long who gave way leaves the role to whoever else stands by."""
+
 PROBING = f"{TIMEOUTS} {PROBES}"
 Connection = AsyncConnection[Any]
 UNREACHABLE = (psycopg.OperationalError, psycopg.InterfaceError)
@@ -22,13 +25,17 @@ UNREACHABLE = (psycopg.OperationalError, psycopg.InterfaceError)
 log = structlog.get_logger()
 
 
+class GivesWay(Exception):
+    """Who holds the role cannot do its work, and another process may: of a newer release, say."""
+
+
 async def hold(
     url: str, name: str, key: int, work: Callable[[Connection], Awaitable[None]], *, options: str = PROBING
 ) -> Never:
     """Stand by until the role is free, then do its work on the connection that holds it; again when that is lost.
 
     `name` also is the second key of the lock. What the role writes it should write on this connection: then it cannot
-    go on after losing the role. An exception of the work that is not about the connection goes up.
+    go on after losing the role. An exception of the work that is not about the connection goes up, but for GivesWay.
     """
     reachable = True
     while True:
@@ -40,6 +47,9 @@ async def hold(
                 log.info("role.taken", role=name)
                 with figures.held(name):
                     await work(connection)
+        except GivesWay as reason:
+            log.warning("role.given_up", role=name, reason=str(reason))
+            await asyncio.sleep(STAND_BACK)
         except UNREACHABLE as error:
             if reachable:
                 log.warning("role.lost", role=name, error=str(error).strip())

@@ -13,7 +13,7 @@ from infrastructure.event_log import EventLog
 from infrastructure.logging import caused_by
 from infrastructure.nats import Nats, projected
 from infrastructure.postgres import PROJECTOR
-from infrastructure.role import PROBING, UNREACHABLE, Connection, hold
+from infrastructure.role import PROBING, UNREACHABLE, Connection, GivesWay, hold
 from infrastructure.tasks import end
 from projections.projection import Batch, Projection
 from workers import checkpoint
@@ -21,11 +21,14 @@ from workers.checkpoint import Checkpoint, Moved
 from workers.epoch import EpochMismatch
 from workers.failure import told
 from workers.feed import Feed
+from workers.rebuild import rebuild
 
 BATCH = 500
 LONGEST_PAUSE = 60.0
 LOOK = 0.2
 """Seconds between two looks, of one that stands still, at whether its poison was parked or its tables were swapped."""
+LOOK_BACK = 1.0
+"""Seconds between two looks of an idle one at whether it was put back; nobody is asked for that."""
 IDLE = 0.05
 """Seconds a projection may leave its checkpoint behind events that are none of its business."""
 PLACE = "read"
@@ -42,10 +45,11 @@ class Projector:
         self, projection: Projection, log: EventLog, feed: Feed, nats: Nats, *, pause: float = 1.0
     ) -> None:
         self._projection, self._log, self._feed, self._nats = projection, log, feed, nats
-        self._pause = pause
+        self._pause, self._url = pause, ""
 
     async def run(self, url: str) -> None:
         """Hold the role, or stand by for it, for ever. Raises EpochMismatch."""
+        self._url = url
         async with self._feed:
             await hold(url, self._projection.name, PROJECTOR, self._work, options=OPTIONS)
 
@@ -59,7 +63,7 @@ class Projector:
                 await self._follow(connection, await self._checkpoint(connection))
             except Moved as reason:
                 log.warning("projection.moved", projection=self._projection.name, reason=str(reason))
-            except (*UNREACHABLE, EpochMismatch):
+            except (*UNREACHABLE, EpochMismatch, GivesWay):
                 raise
             except Exception as error:  # noqa: BLE001 - whatever a handler raises: find its event and say so
                 log.warning("projection.batch_failed", projection=self._projection.name, error=told(error))
@@ -73,7 +77,7 @@ class Projector:
         coming = asyncio.create_task(self._next(at.position, at))
         try:
             while True:
-                batch = await coming
+                batch = await self._arrived(coming, at)
                 coming = asyncio.create_task(self._next(batch[-1].position, at))
                 patience = time.monotonic() + IDLE
                 while len(batch) < BATCH and not any(map(self._projection.takes, batch)):
@@ -89,6 +93,13 @@ class Projector:
                 fact_spans.followed(f"project {self._projection.name}", traced, began, len(batch))
         finally:
             await end(coming)
+
+    async def _arrived(self, coming: asyncio.Task[Batch], at: Checkpoint) -> Batch:
+        """Raises Moved when the tables were put back, which no event need follow."""
+        while not (await asyncio.wait([coming], timeout=LOOK_BACK))[0]:
+            if self._feed.known(self._projection.name, at.position) < at.position:
+                raise Moved(f"{self._projection.name} was put back before {at.position}")
+        return await coming
 
     async def _next(self, position: int, at: Checkpoint) -> Batch:
         return await self._log.opened(await self._feed.after(position, BATCH), at.taken(self._projection))
@@ -112,7 +123,10 @@ class Projector:
             await self._nats.ring(projected(self._projection.name))
 
     async def _checkpoint(self, connection: Connection) -> Checkpoint:
-        """Where to go on; the tables are made when there are none. Waits while they are another version's."""
+        """Where to go on; the tables are made when there are none, and built again where an older version made them.
+
+        Raises GivesWay where a newer one did.
+        """
         name, pause = self._projection.name, self._pause
         while True:
             await checkpoint.begin(connection, self._projection, PLACE)
@@ -123,14 +137,22 @@ class Projector:
                 raise EpochMismatch(
                     f"projection {name} stands at {at.position}, after the store's last event"
                 )
-            if at.version == self._projection.version:
+            ours = self._projection.version
+            if at.version == ours:
                 return at
-            failure = (
-                f"built by version {at.version}, this is version {self._projection.version}:"
-                f" run chancery projections rebuild {name}"
-            )
-            await self._stopped(connection, at, failure, pause)
-            pause = min(2 * pause, LONGEST_PAUSE)
+            if at.version > ours:
+                failure = f"built by version {at.version}, of a newer release: this is version {ours}"
+                await checkpoint.fail(connection, name, PLACE, at, failure)
+                raise GivesWay(failure)
+            try:
+                log.warning("projection.renewed", projection=name, version=at.version, ours=ours)
+                await rebuild(self._url, self._log, self._projection)
+            except (*UNREACHABLE, EpochMismatch, Moved):
+                raise
+            except Exception as error:  # noqa: BLE001 - whatever a handler raises: what is in use stays
+                failure = f"built by version {at.version}, this is version {ours}: {told(error)}"
+                await self._stopped(connection, at, failure, pause, error)
+                pause = min(2 * pause, LONGEST_PAUSE)
 
     async def _stopped(
         self,

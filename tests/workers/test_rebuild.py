@@ -118,7 +118,7 @@ async def test_a_skipped_or_doubled_event_is_found(flow, dsn):
     assert not (await verify(dsn, "tally")).right
 
 
-async def test_a_new_version_is_built_beside_and_the_worker_goes_on_with_it(flow, dsn):
+async def test_a_worker_builds_a_new_version_beside_by_itself_and_goes_on_with_it(flow, dsn):
     append(dsn, 50)
     flow.projector(Tally())
     await flow.until(lambda: right(flow))
@@ -126,19 +126,31 @@ async def test_a_new_version_is_built_beside_and_the_worker_goes_on_with_it(flow
     newer = Tally()
     newer.version = 2
     newer.ddl = lambda schema: Tally.ddl(newer, schema).replace("last bigint", "last numeric")
-    flow.projector(newer, pause=0.05)
     append(dsn, 10)
-
-    async def said() -> bool:
-        return "rebuild tally" in ((await checkpoint.load(flow.connection, "tally", "read")).failure or "")
-
-    await flow.until(said)
-    built = await rebuild(dsn, flow.log, newer)
-    assert (built.live_version, built.at.version) == (1, 2)
-    await flow.until(flow.caught_up)
+    flow.projector(newer)
+    await flow.until(lambda: right(flow))
     append(dsn, 10)
     await flow.until(lambda: right(flow))
-    assert await flow.one("select failure from projections where place = 'read'") == (None,)
+    stand = "select array_agg(row(place, version)::text order by place), bool_or(failure is not null) from projections"
+    assert await flow.one(stand) == (["(read,2)", "(read_prev,1)"], False)
+
+
+async def test_a_new_version_that_cannot_be_built_leaves_the_one_in_use_and_says_why(flow, dsn):
+    append(dsn, 50)
+    flow.projector(Tally())
+    await flow.until(lambda: right(flow))
+    await flow.stop(flow.tasks[-1])
+    newer = Tally()
+    newer.version = 2
+    newer.ddl = lambda schema: Tally.ddl(newer, schema) + f'alter table "{schema}".tally add check (seen < 0)'
+    flow.projector(newer, pause=0.05)
+
+    async def said() -> bool:
+        at = await checkpoint.load(flow.connection, "tally", "read")
+        return (at.failure or "").startswith("built by version 1, this is version 2: ")
+
+    await flow.until(said)
+    assert await right(flow)
 
 
 async def test_a_poisoned_read_model_is_compared_where_it_stands(flow, dsn):
