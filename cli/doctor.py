@@ -1,9 +1,11 @@
 """`chancery doctor`: is everything there, and what to do about what is not."""
 
+import logging
 from collections.abc import Iterator
 
 import msgspec
 import rich_click as click
+import structlog
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -27,6 +29,9 @@ def command(settings: Settings, *, as_json: bool) -> None:
 
     Ends with 1 when there is something to do.
     """
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL)
+    )  # it says so itself
     findings = list(examined(settings))
     if as_json:
         click.echo(msgspec.json.encode(findings))

@@ -8,6 +8,7 @@ import os
 import psycopg
 import pytest
 import redis
+import structlog
 from click.testing import CliRunner
 from msgspec import structs
 
@@ -381,6 +382,15 @@ async def test_a_log_sink_is_asked_with_a_line_of_its_own():
 # All of it
 
 
+@pytest.fixture
+def own_log():
+    """The command quietens the process that it runs in."""
+    configured = structlog.get_config()
+    yield
+    structlog.configure(**configured)
+
+
+@pytest.mark.usefixtures("own_log")
 async def test_it_ends_with_1_when_something_is_to_do_and_prints_json_for_programs(tmp_path):
     environment = {name: "" for name in os.environ if name.startswith("CHANCERY_")}
     words = ["--json", "--data-dir", str(tmp_path / "none"), "--port", "0"]
