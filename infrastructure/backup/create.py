@@ -36,8 +36,7 @@ from infrastructure.backup.manifest import (
 from infrastructure.backup.mark import awaited
 from infrastructure.backup.objects import Bucket, copy_out
 from infrastructure.backup.programs import programs, server_major
-from infrastructure.embedded.folder import Folder, write_private
-from infrastructure.object_store import sync
+from infrastructure.embedded.folder import write_private
 from infrastructure.personal_data import Wrapping, wrapping_of
 from infrastructure.postgres import connect
 from infrastructure.settings import GENERATED, Settings
@@ -215,8 +214,7 @@ def _generated(settings: Settings, kept: Path) -> list[str]:
     """Secrets that `up` has made, which nobody else has: what an operator has set is his to keep."""
     names = [name for name in GENERATED if settings.sources.get(name) in ("generated", "embedded")]
     for name in names:
-        write_private(kept / name, Folder(settings.data_dir).secret(name))
-        sync(kept / name)
+        write_private(kept / name, getattr(settings, name))
     return names
 
 
