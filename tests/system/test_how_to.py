@@ -9,13 +9,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
+import psycopg
 import pytest
 from anyio.from_thread import start_blocking_portal
 
 from infrastructure.embedded.children import wait_until
 from infrastructure.settings import load
 from tests import collector, egrul, mailbox, servers, whole
+from tests.consul import consul
 from tests.issuer import ADMIN_TOKEN, PATH, provider
+from tests.poison import refusing
 
 PAGES = Path(__file__).parents[2] / "docs" / "how-to"
 SECRET = "the secret of all our services"
@@ -452,6 +455,27 @@ def test_the_log_is_kept_believed(paste, admin, chancery):
     assert [each["topic"] for each in told] == ["check.completed.v1"]
 
 
+def test_a_store_is_upgraded(paste, chancery):
+    paste(*blocks("upgrade.md"), CHANCERY_DATA_DIR=str(chancery.data_dir))
+
+
+def test_a_read_model_is_built_again_taken_back_and_rid_of_a_poison(paste, admin, chancery):
+    look, build, park, unpark = blocks("rebuild.md")
+    paste(look, build, CHANCERY_DATA_DIR=str(chancery.data_dir))
+    place = f"/departments/{made(admin, '/departments', name='Stubborn')['id']}"
+    with psycopg.connect(
+        load(environ={"CHANCERY_DATA_DIR": str(chancery.data_dir)}).database_url, autocommit=True
+    ) as database:
+        with refusing(database, "department", place.rpartition("/")[2]):
+            admin.patch(place, json={"name": "Poison"}).raise_for_status()
+            stopped = "select from projections where name = 'department' and failed_event is not null"
+            assert wait_until(lambda: database.execute(stopped).fetchone() is not None, 60)
+            paste(park, CHANCERY_DATA_DIR=str(chancery.data_dir))
+            assert admin.get(place).status_code == 503
+        paste(unpark, CHANCERY_DATA_DIR=str(chancery.data_dir))
+    assert admin.get(place).raise_for_status().json()["name"] == "Poison"
+
+
 def test_a_backup_is_made_onto_another_and_found_sound(paste, chancery, tmp_path):
     known = {"BACKUPS": str(tmp_path / "backups"), "KEYS": str(tmp_path / "keys")}
     paste(*blocks("back-up.md"), CHANCERY_DATA_DIR=str(chancery.data_dir), **known)
@@ -515,3 +539,24 @@ def test_the_keys_are_rotated(paste, chancery):
         known = again.get("/audit/keys")
     assert "signing_key.compromised.v1" in {each["topic"] for each in past.json()["data"]}
     assert len(known.raise_for_status().json()["data"]) == 2
+
+
+def test_settings_come_from_files_and_from_consul(tmp_path):
+    """The blocks of `deploy.md` that need no engine and no systemd."""
+    made, shown, alive, from_consul = blocks("deploy.md")
+    pairs = {"portal/BASE/TITLE": "The portal", "portal/DB/POSTGRESQL/HOST": "db"}
+    pairs |= {"portal/DB/POSTGRESQL/USERNAME": "app", "portal/DB/POSTGRESQL/DATABASE": "portal"}
+    with consul(pairs) as kept:
+        tools = f"PATH={Path(sys.executable).parent}:$PATH\ncd {tmp_path}\nln -s {PAGES.parents[1] / 'deploy'} deploy\n"
+        told = shell(tools + made + shown + alive + from_consul, CONSUL=kept.url)
+    assert "made secrets/key_encryption_key" in told
+    first, after = told[told.index("{") :].split("start it again\n")
+    files, central = json.loads(first), json.loads(after)
+    assert files["database_url"]["value"] == "postgresql://chancery_app:********@db/chancery"
+    assert files["key_encryption_key"]["value"] == "********"
+    assert (central["title"]["value"], central["title"]["source"]) == (
+        "The portal",
+        "consul portal/BASE/TITLE",
+    )
+    for secret in (tmp_path / "secrets").glob("*_*"):
+        assert secret.is_dir() or secret.read_text() not in told
