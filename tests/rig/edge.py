@@ -46,6 +46,7 @@ class Edge:
         self._run, self._mode = run, Mode.PASS
         self._healed = asyncio.Event()
         self._open: set[_Line] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
 
     def set(self, mode: Mode) -> None:
         """From any thread; returns when it holds."""
@@ -61,10 +62,10 @@ class Edge:
 
     async def serve(self) -> None:
         if isinstance(self.listen, Path):
-            self._server = await asyncio.start_unix_server(self._connected, self.listen)
+            self._server = await asyncio.start_unix_server(self._let_in, self.listen)
             self.listen.chmod(0o777)
         else:
-            self._server = await asyncio.start_server(self._connected, "127.0.0.1", self.listen)
+            self._server = await asyncio.start_server(self._let_in, "127.0.0.1", self.listen)
 
     def close(self) -> None:
         self._server.close()
@@ -92,6 +93,13 @@ class Edge:
             elif mode is Mode.CUT or line.forgotten:
                 line.to_client.transport.abort()
 
+    def _let_in(self, client: asyncio.StreamReader, to_client: asyncio.StreamWriter) -> None:
+        """Whatever becomes of its task, even before it begins, the connection ends with it."""
+        task = asyncio.create_task(self._connected(client, to_client))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(lambda _: to_client.transport.abort())
+
     async def _connected(self, client: asyncio.StreamReader, to_client: asyncio.StreamWriter) -> None:
         directions: list[asyncio.Task[None]] = []
         to_server: asyncio.StreamWriter | None = None
@@ -114,12 +122,11 @@ class Edge:
             pass  # the server is away: so is whoever asked for it, a moment later
         finally:
             self._open = {each for each in self._open if each.to_client is not to_client}
+            if to_server is not None:
+                to_server.transport.abort()
             for task in directions:
                 task.cancel()
             await asyncio.gather(*directions, return_exceptions=True)
-            for each in (to_client, to_server):
-                if each is not None:
-                    each.transport.abort()
 
     def _forgets(self) -> bool:
         return self._mode is Mode.HALF_OPEN
@@ -185,6 +192,7 @@ class Edges:
 
     def __init__(self) -> None:
         self.all: list[Edge] = []
+        self._servers: list[asyncio.Server] = []
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
@@ -197,6 +205,10 @@ class Edges:
 
     def run(self, work: Coroutine[Any, Any, Any]) -> Any:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(30)
+
+    def close_too(self, server: asyncio.Server) -> None:
+        """Another one that was opened by `run`."""
+        self._servers.append(server)
 
     def heal(self) -> None:
         for edge in self.all:
@@ -212,7 +224,9 @@ class Edges:
     async def _end(self) -> None:
         for edge in self.all:
             edge.close()
-        others = asyncio.all_tasks() - {asyncio.current_task()}
-        for task in others:
-            task.cancel()
-        await asyncio.gather(*others, return_exceptions=True)
+        for server in self._servers:
+            server.close()
+        while others := asyncio.all_tasks() - {asyncio.current_task()}:
+            for task in others:
+                task.cancel()
+            await asyncio.gather(*others, return_exceptions=True)

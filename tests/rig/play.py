@@ -3,14 +3,13 @@
 import time
 from collections import Counter
 from collections.abc import Iterable
-from pathlib import Path
 
 from msgspec import Struct
 
 from tests.rig import oracle
 from tests.rig.driver import Clerks, Ledger, Office
 from tests.rig.edge import Mode
-from tests.rig.faults import Fault, Plan, fill_the_disk
+from tests.rig.faults import Fault, Plan
 from tests.rig.oracle import Verdict
 from tests.rig.readers import Readers
 from tests.rig.stage import Stage
@@ -55,12 +54,12 @@ class Outcome(Struct, frozen=True, kw_only=True):
         return "\n".join(lines)
 
 
-def play(
-    place: Path, faults: Iterable[Fault], plan: Plan, *, seconds: float, pace: float = 1, mutant: str = ""
-) -> Outcome:
-    """Strike with `faults` until they or the seconds end; then heal everything and judge. `pace`: of the pauses."""
-    stage = Stage(place, mutant, small=fill_the_disk not in plan.without)
-    ledger = Ledger(place / "ledger.ndjson", stage.answers)
+def play(stage: Stage, faults: Iterable[Fault], plan: Plan, *, seconds: float, pace: float = 1) -> Outcome:
+    """Strike with `faults` until they or the seconds end; then heal everything and judge. `pace`: of the pauses.
+
+    The stage has not started, and has stopped when this returns.
+    """
+    ledger = Ledger(stage.place / "ledger.ndjson", stage.answers)
     try:
         stage.start()
         office = Office(stage.apis, ledger)

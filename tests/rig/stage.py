@@ -167,6 +167,9 @@ class Stage:
         assert wait_until(self.postgres.child.died, 30)
         self.postgres.child.stop()
 
+    def postgres_log(self) -> str:
+        return "".join(log.read_text(errors="replace") for log in (self.place / "pg" / "log").glob("*.log"))
+
     def kill_redis(self) -> None:
         end(self.redis.child.pid, signal.SIGKILL)
         assert wait_until(self.redis.child.died, 10)

@@ -16,9 +16,14 @@ class Server:
 
     def __init__(self, edges: Edges) -> None:
         self.heard, self.left, self.mute = bytearray(), 0, False
-        listening = edges.run(asyncio.start_server(self._serve, "127.0.0.1", 0))
+        self._tasks = set()
+        listening = edges.run(asyncio.start_server(self._let_in, "127.0.0.1", 0))
         self.edge = edges.add("to the server", 0, listening.sockets[0].getsockname()[1])
-        self.close = listening.close
+        edges.close_too(listening)
+
+    def _let_in(self, reader, writer):
+        self._tasks.add(task := asyncio.create_task(self._serve(reader, writer)))
+        task.add_done_callback(lambda _: writer.transport.abort())
 
     async def _serve(self, reader, writer):
         try:
@@ -32,7 +37,6 @@ class Server:
             pass
         finally:
             self.left += 1
-            writer.transport.abort()
 
     def connect(self) -> socket.socket:
         return socket.create_connection(("127.0.0.1", self.edge.port), SOON)
@@ -41,9 +45,7 @@ class Server:
 @pytest.fixture
 def server():
     edges = Edges()
-    made = Server(edges)
-    yield made
-    made.close()
+    yield Server(edges)
     edges.close()
 
 
