@@ -58,6 +58,10 @@ class Feed:
                     _STORE.inc(len(batch))
                     return batch
 
+    def known(self, projection: str, position: int) -> int:
+        """Where the read model was at this process's last look; `position` if it did not see it."""
+        return self._positions.known.get(projection, position)
+
     def _doubt(self) -> None:
         self._late += 1
         if self._tail.live and self._late >= PATIENCE:

@@ -20,14 +20,18 @@ class StillExporting(Exception):
     """An export that may have him is being made: when it is whole it is deleted."""
 
 
+class StillParked(Exception):
+    """A stream is parked of a read model that tells what is his, so it may not tell all."""
+
+
 async def forget_user(system: System, user_id: UUID, position: int) -> None:
     """Files that a record of the house binds stay: they are the house's; all others of his go. Certificates of what he
     signed are made again, without his name.
 
-    Raises Behind, StillExporting, StillImporting, Busy: to be tried again.
+    Raises Behind, StillExporting, StillImporting, StillParked, Busy: to be tried again.
     """
     for model in (FILES.name, CONTRACTS.name):
-        await system.reached(model, position)
+        await _whole(system, model, position)
     await _followed(system, USERS.name, position)
     for (file_id,) in await _rows(system, "select id from read.file where owner_id = %s", (user_id,)):
         await system.file_upkeep.forget(file_id)
@@ -46,7 +50,7 @@ async def forget_user(system: System, user_id: UUID, position: int) -> None:
 
 
 async def forget_contact(system: System, contact_id: UUID, position: int) -> None:
-    """Raises Behind, StillExporting, Busy: to be tried again."""
+    """Raises Behind, StillExporting, StillParked, Busy: to be tried again."""
     await _followed(system, CONTACTS.name, position)
     await _exports(system, "contacts", contact_id, position)
     await _older_models(system, position)
@@ -55,7 +59,13 @@ async def forget_contact(system: System, contact_id: UUID, position: int) -> Non
 async def _followed(system: System, model: str, position: int) -> None:
     """What is exported from now on has nothing of him, and every export from before is known."""
     await system.reached(model, position)
-    await system.reached(EXPORTS.name, await system.log.head())
+    await _whole(system, EXPORTS.name, await system.log.head())
+
+
+async def _whole(system: System, model: str, position: int) -> None:
+    await system.reached(model, position)
+    if system.parked(model):
+        raise StillParked(f"streams of {model} are parked")
 
 
 async def _older_models(system: System, position: int) -> None:

@@ -97,6 +97,7 @@ class Positions:
 
     def __init__(self, store: Store) -> None:
         self._store, self.head = store, 0
+        self.known: dict[str, int] = {}
 
     async def beyond(self, position: int, seconds: float) -> bool:
         end = asyncio.get_running_loop().time() + seconds
