@@ -2,7 +2,7 @@
 
 `python -m bench saturation`, `growth`, `traces`: by callers, by the log's size, by the share of traces; as markdown.
 
-`python -m bench backup --events N`: made, verified, brought back.
+`python -m bench backup --events N`: made, verified, brought back. `handover`: roles from one worker to another.
 
 `python -m bench soak --minutes M`: a long run at half load, and what grew."""
 
@@ -18,6 +18,7 @@ from bench import (
     contracts,
     dashboards,
     growth,
+    handover,
     http,
     imports,
     letters,
@@ -61,6 +62,7 @@ ALONE: dict[str, Callable[[Machine], None]] = {
     "where": where.run,
     "saturation": saturation.run,
     "traces": traces.run,
+    "handover": handover.run,
 }
 """Those with tables of their own, each by itself."""
 

@@ -1,7 +1,6 @@
 """What the containers of compose.yaml are started by, run against the same servers without a container."""
 
 import os
-import socket
 import subprocess
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from infrastructure.embedded.redis import binary as redis_binary
 from infrastructure.migrations import migrate
 from infrastructure.settings import Settings
 from tests import servers
+from tests.outside import free_port, listens
 from tests.waiting import until
 from workers.jobs import QUEUE, broker
 
@@ -59,7 +59,7 @@ def started(secrets: Path):
 @pytest.mark.anyio
 async def test_the_application_may_not_publish_events_nor_keep_their_stream(started, secrets):
     place = servers.place("jetstream")
-    port = _free_port()
+    port = free_port()
     child, _ = started("nats", LISTEN=f"127.0.0.1:{port}", MONITOR="127.0.0.1:-1", STORE=str(place))
 
     async def connected(user: str, name: str) -> Client:
@@ -68,7 +68,7 @@ async def test_the_application_may_not_publish_events_nor_keep_their_stream(star
         await client.connect(f"nats://{user}:{password}@127.0.0.1:{port}", max_reconnect_attempts=0)
         return client
 
-    await until(lambda: listens(child, port))
+    await until(lambda: _serves(child, port))
     relay, app = await connected("relay", "nats_relay_password"), await connected("app", "nats_password")
     stream = await relay.jetstream().add_stream(name="EVENTS", subjects=["events.>"])
     assert stream.state.messages == 0
@@ -89,9 +89,9 @@ async def test_the_application_may_not_publish_events_nor_keep_their_stream(star
 async def test_the_broker_lets_jobs_do_their_work_and_nobody_else_in(started, secrets):
     data = servers.place("valkey")
     data.mkdir()
-    port = _free_port()
+    port = free_port()
     child, place = started("valkey", PORT=str(port), DATA=str(data), SERVER=str(redis_binary()))
-    await until(lambda: listens(child, port))
+    await until(lambda: _serves(child, port))
     health = redis.Redis(port=port, username="health", password="-")
     await until(lambda: _pongs(health))
     password = secret(secrets, "redis_password")
@@ -155,10 +155,9 @@ def test_the_roles_are_no_superusers_and_enough_to_migrate(cluster, secrets, tmp
             admin.execute(f"drop role {name}_app, {name}_owner")
 
 
-def listens(child: Child, port: int) -> bool:
+def _serves(child: Child, port: int) -> bool:
     assert not child.died(), child.last_words()
-    with socket.socket() as asking:
-        return asking.connect_ex(("127.0.0.1", port)) == 0
+    return listens(port)
 
 
 def _pongs(health: redis.Redis) -> bool:
@@ -166,9 +165,3 @@ def _pongs(health: redis.Redis) -> bool:
         return health.ping()
     except redis.BusyLoadingError:
         return False
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
