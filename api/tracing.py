@@ -9,6 +9,8 @@ from application.spans import Span
 
 def tracing(scope: Scope) -> AbstractContextManager[Span | None]:
     """Around all that is done for it; None unless its trace is sampled. `introduce` has been called."""
+    if not spans.collected():
+        return spans.NOTHING
     place = spans.place_of(scope["traceparent"])
     if place is None:
         return spans.whole(scope["method"], spans.trace_of(scope["request_id"]), kind="server")

@@ -59,7 +59,8 @@ class Span(Struct, kw_only=True):
 _sink: Sink | None = None
 _share = 1.0
 _current: ContextVar[Span | None] = ContextVar("span", default=None)
-_nothing: AbstractContextManager[None] = nullcontext()
+NOTHING: AbstractContextManager[None] = nullcontext()
+"""Around what is not measured."""
 
 
 def collect(sink: Sink | None, share: float = 1.0) -> tuple[Sink | None, float]:
@@ -103,9 +104,8 @@ def current() -> Span | None:
 
 def part(name: str, kind: Kind = "internal") -> AbstractContextManager[Span | None]:
     """A part of what is going on here; None when nothing is, or its trace is not sampled."""
-    above = current()
-    if above is None:
-        return _nothing
+    if _sink is None or (above := current()) is None:
+        return NOTHING
     return _Going(Span(name=name, trace_id=above.trace_id, parent_id=above.span_id, kind=kind))
 
 
@@ -114,7 +114,7 @@ def whole(
 ) -> AbstractContextManager[Span | None]:
     """What begins here, as a trace or as one process's share of it; None unless the trace is sampled."""
     if _sink is None:
-        return _nothing
+        return NOTHING
     return _Going(
         Span(name=name, trace_id=trace_id, parent_id=parent_id, kind=kind) if sampled(trace_id) else None
     )

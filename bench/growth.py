@@ -57,11 +57,11 @@ def main(arguments: list[str]) -> int:
     found: dict[int, dict[str, Cost]] = {}
     sizes: dict[int, str] = {}
     with Load() as load, machine() as servers, served(servers) as (serve, client):
-        register = Register(servers, events)
+        register, asking = Register(servers, events), Asking(servers, client)
         for size in _sizes(events):
             filled, followed = register.grow(size), _followed(servers)
             print(f"{size:,} events: {filled:.0f} s to fill, {followed:.0f} s to follow", flush=True)
-            found[size] = _measured(servers, client, serve.pid, size)
+            found[size] = _measured(servers, asking, client, serve.pid, size)
             sizes[size] = _on_disk(servers)
         described = servers.describe()
     print("\n" + _table(found))
@@ -107,7 +107,9 @@ def _one(connection: psycopg.Connection, query: str, *parameters: object) -> int
     return 0 if row is None else int(row[0] or 0)
 
 
-def _measured(machine: Machine, client: httpx.Client, serve: int, size: int) -> dict[str, Cost]:
+def _measured(
+    machine: Machine, asking: Asking, client: httpx.Client, serve: int, size: int
+) -> dict[str, Cost]:
     settings, database = machine.settings, machine.postgres.child.pid
     client.headers["authorization"] = f"Bearer {token(client, settings.admin_email, settings.admin_password)}"
     asking = Asking(machine, client)

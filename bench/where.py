@@ -1,4 +1,7 @@
-"""Where each microsecond of a command goes: samples of the whole path in this process, without HTTP, at 64 callers."""
+"""Where each microsecond of a command goes: samples of the whole path in this process, without HTTP, at 64 callers.
+
+And where one caller waits who is alone: the spans of his commands.
+"""
 
 import asyncio
 import signal
@@ -7,6 +10,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager, redirect_stderr
 from pathlib import Path
+from statistics import median
 from types import FrameType
 from typing import Any
 
@@ -16,6 +20,9 @@ from rich.console import Console
 from rich.table import Table
 
 from api.app import serving
+from application import spans
+from application.spans import Span
+from bench import markdown
 from bench.companies import body, companies
 from bench.machine import Machine, cpu
 from infrastructure.first_start import start
@@ -24,6 +31,18 @@ from infrastructure.migrations import apply
 
 CALLERS = 64
 SECONDS = 8.0
+ALONE = 500
+STATIONS = (
+    "POST /api/v1/organisations",
+    "authenticate",
+    "decode",
+    "load",
+    "authorise",
+    "decide",
+    "append",
+    "seal",
+    "append batch",
+)
 EVERY = 0.001
 """Seconds of processor time between two samples."""
 PROJECT = Path(__file__).parent.parent
@@ -62,7 +81,25 @@ async def _run(machine: Machine) -> None:
         with _sampled(samples):
             done = await _loop(once, SECONDS)
         spent, database = time.process_time() - spent, cpu(machine.postgres.child.pid) - database
+        stations = await _stations(once)
     _show(samples, spent / done * 1e6, database / done * 1e6)
+    print("\n" + stations)
+
+
+async def _stations(once: Ask) -> str:
+    """What each station of a command takes by the clock; its parts stand below it, and are in it."""
+    found: list[Span] = []
+    before = spans.collect(found.append)
+    try:
+        for _ in range(ALONE):
+            await once()
+    finally:
+        spans.collect(*before)
+    took: dict[str, list[int]] = {}
+    for span in found:
+        took.setdefault(span.name, []).append(span.ended - span.began)
+    rows = [(name, median(took[name]) / 1e3, max(took[name]) / 1e3) for name in STATIONS if name in took]
+    return markdown.table((f"one caller alone, {ALONE} commands", "µs, median", "µs, most"), rows)
 
 
 async def _loop(once: Ask, seconds: float) -> int:

@@ -127,6 +127,8 @@ def followed(name: str, facts: Mapping[UUID, Place], began: int, size: int, kind
 
 def following(recorded: Recorded[Event], name: str) -> AbstractContextManager[Span | None]:
     """One fact is being carried on; None unless its trace is sampled."""
+    if not spans.collected():
+        return spans.NOTHING
     place = place_of(recorded.metadata.actor.kind, recorded.metadata.request_id, recorded.event_id)
     return spans.whole(name, place.trace_id, place.span_id, "consumer")
 
