@@ -189,7 +189,7 @@ async def _caught_up(job: Job) -> bool:
         await job.system.positions.reached("organisation", await job.system.log.head())
     except Behind:
         return False
-    return True
+    return not job.system.parked("organisation")
 
 
 def _apart(rows: Sequence[Judged]) -> tuple[list[Judged], list[Judged]]:

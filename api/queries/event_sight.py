@@ -11,6 +11,7 @@ from msgspec import Struct
 from api.queries.records import Clock, Progress, Read
 from application.access import ANYTHING, Caller, Forbidden, Resource, in_force, may
 from domain.shared import Stored
+from infrastructure.positions import Parked
 
 READ = "events:read"
 
@@ -65,9 +66,18 @@ class EventSight:
         found: dict[UUID, bytes] = {}
         for noun, last in wanted.items():
             await self._progress.reached(self._reads[noun].name, max(last.values()))
-            records = await asyncio.gather(*map(self._reads[noun], last))
-            found |= {key: each.view for key, each in zip(last, records, strict=True) if each.version}
+            views = await asyncio.gather(*(_view(self._reads[noun], key) for key in last))
+            found |= {key: view for key, view in zip(last, views, strict=True) if view is not None}
         return found
+
+
+async def _view(read: Read, record_id: UUID) -> bytes | None:
+    """None also for one that waits: where it lies now, and so whose it is to know, nobody can say, nor waits for it."""
+    try:
+        found = await read(record_id)
+    except Parked:
+        return None
+    return found.view if found.version else None
 
 
 def _resource(noun: str, record_id: UUID, view: bytes) -> Resource:

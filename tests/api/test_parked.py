@@ -94,6 +94,19 @@ async def test_commands_go_on_and_a_search_still_finds_it(office, waiting):
     assert place.rpartition("/")[2] in {each["id"] for each in found.json()["data"]}
 
 
+async def test_the_feed_goes_on_and_hides_what_nobody_knows_to_be_his(office, waiting):
+    place, position = waiting
+    clerk = await office.user("events:read", scope=("organisation", place.rpartition("/")[2]))
+    fed = await clerk.client.get("/events", params={"after": position - 2, "limit": 2})
+    assert fed.status_code == 200, fed.text
+    assert [(each["position"], each["hidden"]) for each in fed.json()["data"]] == [
+        (position - 1, True),
+        (position, True),
+    ]
+    everything = await office.admin.get("/events", params={"after": position - 1, "limit": 1})
+    assert everything.json()["data"][0]["topic"] == "organisation.changed.v1"
+
+
 async def test_the_daily_check_says_what_is_lacking(office, waiting):
     findings = Findings()
     async with await connect(office.system.url) as connection:
