@@ -3,6 +3,7 @@
 `python -m bench saturation`, `growth`, `traces`: by callers, by the log's size, by the share of traces; as markdown.
 
 `python -m bench backup --events N`: made, verified, brought back. `handover`: roles from one worker to another.
+`upgrade`: the longest a command waits beside migrations.
 
 `python -m bench soak --minutes M`: a long run at half load, and what grew."""
 
@@ -34,6 +35,7 @@ from bench import (
     store,
     tokens,
     traces,
+    upgrade,
     where,
 )
 from bench.figures import Figure, show
@@ -63,6 +65,7 @@ ALONE: dict[str, Callable[[Machine], None]] = {
     "saturation": saturation.run,
     "traces": traces.run,
     "handover": handover.run,
+    "upgrade": upgrade.run,
 }
 """Those with tables of their own, each by itself."""
 
