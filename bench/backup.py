@@ -37,7 +37,7 @@ from projections.projection import discover
 from workers.rebuild import rebuild
 
 PART = "backup"
-EVENTS, MEGABYTES = 200_000, 256
+EVENTS, MEGABYTES = 100_000, 256
 CONTENT = 512 << 10
 COPIED = (
     "copy stored_events (originator_id, originator_version, topic, state, notification_id, event_id, recorded_at,"
@@ -62,7 +62,7 @@ def main(words: list[str]) -> int:
 
 
 def run(servers: Machine, events: int = EVENTS, megabytes: int = MEGABYTES) -> list[Figure]:
-    """Once each: a minute for 200,000 events on a free machine of two cores, most of it for read models."""
+    """Once each: some minutes for 100,000 events on two cores, nearly all for read models."""
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(40))
     settings = servers.settings
     apply(settings)

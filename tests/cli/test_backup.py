@@ -1,11 +1,12 @@
 """`chancery backup` as an operator types it: made, looked at, and all that may be wrong with it."""
 
 import os
+import resource
 import shutil
 import signal
 import subprocess
-import sys
 from base64 import b64encode
+from multiprocessing import get_context
 from pathlib import Path
 
 import msgspec
@@ -218,14 +219,15 @@ def test_contents_that_an_older_backup_has_are_not_copied_again(typed, office):
 
 
 def test_killed_in_the_middle_it_is_no_backup_and_the_next_one_sweeps_up(typed, office):
-    words = [sys.executable, "-m", "cli.main", "backup", "create", "b", "--keys-to", "k"]
-    environ = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
+    making = get_context("fork").Process(target=backup, args=("create", "b", "--keys-to", "k"))
     with psycopg.connect(office.settings.database_owner_url) as owner:
         owner.execute("lock table receipts")  # the dump stands before it
-        with subprocess.Popen(words, env=environ, start_new_session=True) as making:
-            assert wait_until(Path(".k.part/subject-keys.ndjson").exists, 60)
-            assert "is just being made" in typed("create", "b", "--keys-to", "k", code=1)
-            making.send_signal(signal.SIGKILL)
+        making.start()
+        assert wait_until(Path(".k.part/subject-keys.ndjson").exists, 60)
+        os.kill(making.pid, signal.SIGSTOP)
+        assert "is just being made" in typed("create", "b", "--keys-to", "k", code=1)
+        making.kill()
+        making.join()
     assert "is missing: this is no whole backup" in typed("verify", ".b.part", code=3)
     typed("create", "b", "--keys-to", "k")
     assert here() == ["b", "k"]
@@ -233,11 +235,12 @@ def test_killed_in_the_middle_it_is_no_backup_and_the_next_one_sweeps_up(typed, 
 
 
 def test_without_room_nothing_is_left_behind(typed):
-    words = [sys.executable, "-m", "cli.main", "backup", "create", "b", "--keys-to", "k"]
-    environ = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
-    limited = ["bash", "-c", 'ulimit -f 8; exec "$@"', "bash", *words]
-    done = subprocess.run(limited, env=environ, capture_output=True, text=True, timeout=60, check=False)
-    assert (done.returncode, "pg_dump failed" in done.stderr) == (1, True), done.stderr
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (8 << 10, before[1]))
+    try:
+        assert "pg_dump failed" in typed("create", "b", "--keys-to", "k", code=1)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert here() == []
 
 

@@ -4,6 +4,7 @@ import asyncio
 import shutil
 from base64 import b64encode
 from pathlib import Path
+from threading import Thread
 
 import msgspec
 import psycopg
@@ -18,6 +19,7 @@ from infrastructure.backup.manifest import BackupRefused
 from infrastructure.backup.mark import standing_in_the_way
 from infrastructure.backup.objects import Bucket
 from infrastructure.backup.programs import programs
+from infrastructure.migrations import wait_until_migrated
 from infrastructure.object_store import ObjectStore
 from tests import backing_up, people, servers
 from tests.store import WRAPPING, open_store
@@ -104,6 +106,8 @@ def test_everything_comes_back_and_is_served_after_epoch_and_keys_alone(target, 
     )
     assert asyncio.run(content(target, office.contents)) == backing_up.CONTENT
 
+    serving = Thread(target=wait_until_migrated, args=[target.database_url], daemon=True)
+    serving.start()
     assert "chancery epoch begin" in waits_for(target)
     assert f"came out of a backup that ends at {head}" in typed("epoch", "status", code=1)
     assert "First of all" in typed("subject-keys", "restore", "later", code=1)
@@ -112,7 +116,10 @@ def test_everything_comes_back_and_is_served_after_epoch_and_keys_alone(target, 
     )
     assert "chancery subject-keys restore" in waits_for(target)
     assert "older than the backup" in typed("subject-keys", "restore", "older", code=1)
+    assert serving.is_alive(), "what serves waits for that, and begins by itself"
     assert " keys added" in typed("subject-keys", "restore", "later")
+    serving.join(60)
+    assert not serving.is_alive()
     assert waits_for(target) is None
     typed("guards", "verify")
     typed("projections", "verify")
