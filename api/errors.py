@@ -197,8 +197,8 @@ def document(refused: Refusal, request_id: str) -> dict[str, Any]:
 def explained(error: BaseException, request_id: str) -> Refusal:
     """What goes out of an error, which leaves a trace in the log when it is our fault."""
     refused = refusal(error)
-    if refused.code == problems.Overloaded.code:
-        pass  # told once for the whole storm, by whoever is full
+    if refused.code in (problems.Overloaded.code, problems.Stopping.code):
+        pass  # told once for the whole storm, by whoever is full or stops
     elif refused.status == 503:
         _log.warning("unavailable", request_id=request_id, code=refused.code, error=type(error).__name__)
     elif refused.status >= 500:

@@ -53,6 +53,7 @@ class Streams:
         stopping: asyncio.Event | None = None,
     ) -> None:
         self._most, self._most_of_one, self.turn, self.slow = most, most_of_one, turn, slow
+        # bounded: by `most`, then StreamsFull
         self._open: Counter[UUID] = Counter()
         self.stopping = stopping or asyncio.Event()
 
@@ -68,6 +69,8 @@ class Streams:
 
     def stop(self) -> None:
         """Every stream ends now, and a new one as soon as it has begun: the server is about to stop."""
+        if not self.stopping.is_set():
+            _log.info("stopping", streams=self.count)
         self.stopping.set()
 
     @property

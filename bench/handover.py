@@ -14,6 +14,8 @@ from bench.figures import quantile
 from bench.machine import Machine
 from bench.markdown import table
 from infrastructure.embedded.children import Child, wait_until
+from infrastructure.embedded.postgres import APP
+from infrastructure.migrations import migrate
 from infrastructure.settings import environment
 from projections.projection import discover
 
@@ -31,6 +33,7 @@ Roles = dict[int, int]
 
 def run(machine: Machine) -> None:
     """Prints the table."""
+    migrate(machine.main.owner, APP)
     rows = []
     with ExitStack() as children, psycopg.connect(machine.main.admin, autocommit=True) as admin:
         workers = Workers(machine, admin, children)

@@ -101,8 +101,8 @@ class Fleet:
         """Whether somebody asks for every role again and again."""
         names = [f"chancery {role}" for role in ROLES]
         query = (
-            "select count(distinct application_name) from pg_stat_activity"
-            " where application_name = any(%s) and query like 'select pg_try_advisory_lock%%'"
+            "select count(distinct name) from unnest(%s::text[]) as name join pg_stat_activity"
+            " on starts_with(application_name, name || ' ') and query like 'select pg_try_advisory_lock%%'"
         )
         with psycopg.connect(self.outside.database_url) as app:
             return app.execute(query, (names,)).fetchone() == (len(names),)
