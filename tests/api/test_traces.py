@@ -8,6 +8,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
+import infrastructure.collector
 from application import spans
 from infrastructure.nats import APPENDED, Nats
 from infrastructure.operations import Operations
@@ -26,6 +27,12 @@ from workers.relay import Relay
 
 pytestmark = pytest.mark.anyio
 ORGANISATION = {"full_name": "Secret Service"}
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch):
+    """However slow this machine is, what is taken in the end was not given up."""
+    monkeypatch.setattr(infrastructure.collector, "PATIENCE", 60.0)
 
 
 @pytest.fixture(scope="module")

@@ -14,6 +14,12 @@ from tests.waiting import until
 pytestmark = pytest.mark.anyio
 
 
+@pytest.fixture(autouse=True)
+def patient(monkeypatch):
+    """However slow this machine is, what is taken in the end was not given up."""
+    monkeypatch.setattr(senders, "PATIENCE", 60.0)
+
+
 @pytest.fixture
 def receiver():
     with collectors.opened() as made:
