@@ -40,6 +40,7 @@ class Admission:
     def __init__(self, most: Mapping[Kind, int], *, stopping: Callable[[], bool] = lambda: False) -> None:
         self.most, self.stopping = dict(most), stopping
         self.inside: dict[Kind, int] = dict.fromkeys(most, 0)
+        # bounded: by the kinds there are
         self._full: set[Kind] = set()
 
     def enter(self, scope: Mapping[str, Any]) -> Place:

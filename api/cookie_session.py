@@ -45,6 +45,7 @@ class CookieSession:
         self._cookies, self._bearer, self._sessions = cookies, bearer, sessions
         self._origins = frozenset(one.encode() for one in (_origin(base_url), *origins))
         self._seconds = int(idle.total_seconds())
+        # bounded: one of each request in flight
         self._renewing: dict[str, asyncio.Task[SignedIn]] = {}
 
     def offered(self, headers: Mapping[bytes, bytes]) -> bool:

@@ -47,7 +47,7 @@ _HOUR = (b"cache-control", b"public, max-age=3600")
 _YEAR = (b"cache-control", b"public, max-age=31536000, immutable")
 
 
-@cache
+@cache  # bounded: by one file
 def _script() -> bytes:
     """Scalar's standalone build."""
     return Path(str(_WHEEL.locate_file(_BUILD))).read_bytes()

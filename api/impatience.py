@@ -8,6 +8,7 @@ import os
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 
 PAUSE = 0.05
 SILENT_SECONDS, ASK_SECONDS, ASK_TIMES = 60, 15, 3
@@ -24,8 +25,8 @@ async def impatient(seconds: int) -> None:
 
 
 def _set(seconds: int) -> Iterator[bool]:
-    for number in os.listdir("/proc/self/fd"):
-        with _opened(int(number)) as found:
+    for entry in Path("/proc/self/fd").iterdir():
+        with _opened(int(entry.name)) as found:
             if found is not None and found.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
                 found.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, seconds * 1000)
                 found.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)

@@ -36,6 +36,7 @@ class Listener:
 
     def __init__(self, caller: Caller, since: int) -> None:
         self.caller, self.since = caller, since
+        # bounded: by MOST_WAITING bytes, then the listener is left
         self._waiting: deque[Heard] = deque()
         self._size = 0
         self._news = asyncio.Event()

@@ -76,11 +76,15 @@ class Live:
     ) -> None:
         self._log, self._positions, self._renew = log, positions, renew
         self._known, self._unread, self._imports = known, unread, imports
+        # bounded: by listeners_at_once and sockets_at_once
         self._listeners: defaultdict[UUID, set[Listener]] = defaultdict(set)
+        # bounded: by the three of them
         self._tasks: list[asyncio.Task[None]] = []
+        # bounded: by how often the last listener leaves in the moment they take to end
         self._ending: set[asyncio.Task[None]] = set()
         self.at = 0
         """Everything up to there has been told."""
+        # bounded: by the imports that go on
         self.known_imports: dict[UUID, datetime] = {}
         """Imports that went on a moment ago, as they were told."""
         self._reading = 0

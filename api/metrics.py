@@ -18,6 +18,7 @@ _SECONDS = Histogram(
 _OVERLOADED = Counter(
     "chancery_overloaded_total", "Requests told to come again, by what there was too much of", ("kind",)
 )
+# bounded: by methods, routes and statuses there are
 _children: dict[tuple[str, str, int], Histogram] = {}
 
 

@@ -100,7 +100,7 @@ class Reader(Generic[T]):
         return found
 
 
-@cache
+@cache  # bounded: by the types that bodies have
 def reader(kind: Any) -> Reader[Any]:
     """The reader of a type, made once."""
     return Reader(kind)

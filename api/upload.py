@@ -46,8 +46,10 @@ class Form:
         self.at_least = max(0, int(length) - AROUND) if length.isdigit() else 0
         self.name = "file"
         self.declared: str | None = None
+        # bounded: by the parts a form may have
         self.texts: dict[str, str] = {}
         self._may_say, self._request, self._boundary = texts, request, options["boundary"]
+        # bounded: by the parts a form may have
         self._seen: list[str] = []
         self._text = b""
 

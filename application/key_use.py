@@ -64,7 +64,9 @@ class KeyUses:
         """`complain` hears what keeps so many waiting."""
         self._journal: Journal[KeyUseCommand, KeyUseEvent] = Journal(execute, KEY_USE, new_id)
         self._clock, self._complain, self._at_once = execute.clock, complain, max(1, at_once)
+        # bounded: by TOLD_APART, then counted by client
         self._tallies: dict[Used, _Tally] = {}
+        # bounded: by the clients there are
         self._more: Counter[str] = Counter()
         self._more_since = self._clock()
 

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import date, datetime
 from typing import NoReturn, TypeVar
+from weakref import WeakValueDictionary
 from zoneinfo import ZoneInfo
 
 from application.context import TooBusy
@@ -24,7 +25,8 @@ class Numbers:
 
     def __init__(self, claims: Claims, zone: ZoneInfo) -> None:
         self._claims, self._zone = claims, zone
-        self._turns: dict[tuple[str, str, int], asyncio.Lock] = {}
+        # bounded: one of each series that a command is numbered in now: what nobody holds goes
+        self._turns: WeakValueDictionary[tuple[str, str, int], asyncio.Lock] = WeakValueDictionary()
 
     def today(self, now: datetime) -> date:
         """The office's own calendar day, whose year numbers bear."""
@@ -36,7 +38,8 @@ class Numbers:
         When that is taken the command raises NumberTaken (`taken` does), and is asked again with the next. A command
         that is refused, or answered from before, uses no number up. Raises TooBusy.
         """
-        async with self._turns.setdefault((kind, series, year), asyncio.Lock()):
+        turn = self._turns.setdefault((kind, series, year), asyncio.Lock())
+        async with turn:
             for _ in range(ATTEMPTS):
                 last = await self._claims.last(kind, prefix(series, year))
                 counter = 0 if last is None else int(last.rpartition(":")[2])

@@ -60,8 +60,10 @@ class Refusals:
         self._journal: Journal[RefusalCommand, RefusalEvent] = Journal(execute, REFUSAL, new_id)
         self._clock, self._unsealable, self._complain = execute.clock, unsealable, complain
         self._at_once = max(1, at_once)
+        # bounded: by WAITING, then counted
         self._waiting: deque[Refused] = deque()
         self._second, self._noted = -1, 0
+        # bounded: by the codes there are
         self._more: Counter[str] = Counter()
         self._since = self._clock()
         self._wake = asyncio.Event()

@@ -75,6 +75,7 @@ class EventStore:
         self._log, self._writer, self._codec, self._vault, self._guards = log, write, codec, vault, guard
         self._receipts = receipts
         self._doubted: deque[UUID] = deque(maxlen=1000)
+        # bounded: by REMEMBERED streams, the one unused for longest goes
         self._remembered: OrderedDict[UUID, tuple[str, Any, int, int]] = OrderedDict()
 
     async def load(self, rules: Rules[S, C, E], stream_id: UUID, *, fresh: bool = False) -> Loaded[S]:

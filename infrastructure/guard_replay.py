@@ -90,7 +90,7 @@ TABLES: Mapping[str, tuple[tuple[str, ...], type[Any]]] = {
 """Guard table to its key columns and the row type whose fields are the other columns."""
 
 
-class Replay:
+class Replay:  # bounded: one check of the guards, by one process at a time
     """Feed it every event in position order; then each table is a dict of key to row."""
 
     def __init__(self, guards: Guards) -> None:

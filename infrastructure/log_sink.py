@@ -52,6 +52,7 @@ class Sink:
     ) -> None:
         self._url, self._token, self._process = url, token, process
         self._least, self._kept, self._first_pause, self._timeout = LEVELS[level], kept, first_pause, timeout
+        # bounded: by KEPT, the oldest goes
         self._lines: deque[bytes] = deque()
         self._change = threading.Condition()
         self._thread: threading.Thread | None = None
@@ -203,6 +204,7 @@ def _trouble(status: int, lines: int) -> Trouble:
             return Trouble(f"answers {status}")
 
 
+# bounded: by one
 _sinks: list[Sink] = []
 """The one of this process, if there is one."""
 

@@ -45,6 +45,7 @@ class Nats:
         self.generation = 0
         self._complaint = ""
         self._url, self._name = url, name
+        # bounded: by the bells there are
         self._bells: dict[str, Callable[[], None]] = {}
         self._connecting: asyncio.Task[None] | None = None
 

@@ -62,6 +62,7 @@ class Neighbours:
 
     def __init__(self, settings: Settings) -> None:
         self._all = neighbours(settings)
+        # bounded: by the neighbours there are
         self._found: dict[str, bool] = {}
 
     @property

@@ -46,9 +46,11 @@ class Incoming:
 
     def __init__(self, call: Call, client: Client, bucket: str, name: str) -> None:
         self._call, self._client, self._place = call, client, (bucket, name)
+        # bounded: by PART, then a part is sent
         self._waiting: list[bytes] = []
         self._size = 0
         self._upload: str | None = None
+        # bounded: by the largest file, in parts
         self._parts: list[Part] = []
         self._sent = False
 

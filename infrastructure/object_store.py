@@ -81,6 +81,7 @@ class ObjectStore:
         self._public = client(options.s3_public_endpoint or options.s3_endpoint)
         self._threads = Bounded("the object store", threads=8, waiting=2 * TRANSFERS)
         self._transfers = 0
+        # bounded: by TRANSFERS, and the time a clean-up takes
         self._cleaning: set[asyncio.Task[None]] = set()
 
     async def store(self, object_id: UUID, content: AsyncIterable[bytes]) -> None:

@@ -82,6 +82,7 @@ class Vault:
 
     def __init__(self, pool: AsyncConnectionPool[Any], wrapping: Wrapping) -> None:
         self._pool, self._wrapping = pool, wrapping
+        # bounded: by KEPT_AT_MOST keys, each for KEPT_SECONDS
         self._keys: OrderedDict[UUID, tuple[float, SubjectKey]] = OrderedDict()
 
     async def to_seal(

@@ -42,8 +42,11 @@ class Positions:
         self._moved = asyncio.Event()
         self._bell = asyncio.Event()
         self.head = 0
+        # bounded: by the read models there are
         self.known: Mapping[str, int] = {}
+        # bounded: by the read models there are
         self.failures: Mapping[str, str] = {}
+        # bounded: by the read models there are
         self.parked: Mapping[str, int] = {}
         self.seen_at = 0.0
 

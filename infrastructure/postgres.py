@@ -94,6 +94,7 @@ class GroupRead(Generic[K, V]):
         at_most: int = 512,
     ) -> None:
         self._url, self._read, self._name, self._at_most = url, read, name, at_most
+        # bounded: one key of each request in flight
         self._waiting: dict[K, asyncio.Future[V | None]] = {}
         self._wake: asyncio.Future[None] | None = None
         self._connection: AsyncConnection[Any] | None = None

@@ -44,6 +44,7 @@ class Sniffer:
     def __init__(self) -> None:
         self._head, self._tail = b"", b""
         self._text = _Text()
+        # bounded: by the names looked for
         self._streams: set[str] = set()
 
     def feed(self, chunk: bytes) -> None:

@@ -38,6 +38,7 @@ class Tail:
         self.live = False
         self._nats = nats
         self._wanted = 0
+        # bounded: by twice AHEAD: no more is asked for
         self._waiting: deque[Stored] = deque()
         self._more, self._room, self._settled = asyncio.Event(), asyncio.Event(), asyncio.Event()
         self._due = 0

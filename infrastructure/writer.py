@@ -64,6 +64,7 @@ class Writer:
         patience: float = PATIENCE,
     ) -> None:
         self._url, self.bell, self._rests, self._patience = url, bell, rests, patience
+        # bounded: by WAITING_AT_MOST, then 503; by command_seconds each
         self._queue: deque[_Waiting] = deque()
         self._wake: asyncio.Future[None] | None = None
         self._connection: AsyncConnection[Any] | None = None

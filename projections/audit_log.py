@@ -170,6 +170,7 @@ class AuditLog:
     tables = ("audit_entry", "audit_tile")
 
     def __init__(self) -> None:
+        # bounded: by the schemas there are
         self._edges: dict[str, Edge] = {}
 
     def ddl(self, schema: str) -> str:

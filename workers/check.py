@@ -51,6 +51,7 @@ class Findings:
 
     def __init__(self) -> None:
         self.count = 0
+        # bounded: by SHOWN, then counted
         self.told: list[str] = []
 
     def add(self, what: str) -> None:

@@ -58,6 +58,7 @@ class Reactor:
         self._events, self._feed = events, feed
         self._dialogs, self._contracts, self._brought_letters = dialogs, contracts, brought_letters
         self._reactions = reactions(mail=mail)
+        # bounded: by REMEMBERED occasions, the oldest goes
         self._asked: dict[str, None] = {}
         self._nouns = {_noun(each.when.TOPIC) for each in self._reactions}
 

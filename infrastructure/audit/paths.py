@@ -11,7 +11,7 @@ _TILE = 8
 """Levels of the tree in one tile."""
 
 
-class Paths:
+class Paths:  # bounded: one question about the log
     """For entries in ascending order: of the lowest tiles the last one is kept, of those above all that are needed."""
 
     def __init__(self, source: Source, size: int) -> None:

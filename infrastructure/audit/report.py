@@ -68,6 +68,7 @@ class Findings:
     def __init__(self, trusted: Iterable[Verifier] = (), kept: Note | None = None) -> None:
         self.trusted, self.kept = tuple(trusted), kept
         self.kept_head = None if kept is None else parse_checkpoint(kept.text)
+        # bounded: by a hundred, then counted
         self.found: list[Finding] = []
         self.more = 0
 

@@ -118,7 +118,7 @@ async def _continued(source: Source, note: str, head: Checkpoint) -> Continued:
     return Continued(size=kept.size, proof=await Paths(source, head.size).consistency(kept.size))
 
 
-class _Places:
+class _Places:  # bounded: one selection, as it is verified
     """Where an instant stands in the log. Its clock never runs backwards, so that is found by halving."""
 
     def __init__(self, source: Source, size: int) -> None:

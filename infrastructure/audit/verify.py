@@ -17,7 +17,7 @@ _block = msgspec.json.Decoder(Block).decode
 _trailer = msgspec.json.Decoder(Trailer).decode
 
 
-class Examiner:
+class Examiner:  # bounded: 256 leaves of a tile
     """Takes an export of a whole log line by line, in memory that does not grow, and says at the end what it is worth.
 
     `trusted` and `kept` as in Findings.

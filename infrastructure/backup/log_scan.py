@@ -23,7 +23,7 @@ class _File(Struct):
     sha256: str
 
 
-class Scan:
+class Scan:  # bounded: one scan of a backup
     """Takes events in any order, as a table has them, and keeps only those that came too early.
 
     `roots`: the sizes at which the root is wanted; `events`: how many there were. `files`: contents that the log names,

@@ -46,7 +46,7 @@ class Server(Protocol):
 S = TypeVar("S", bound=Server)
 
 
-class Stack:
+class Stack:  # bounded: by the servers there are
     """The servers whose addresses the settings do not give, in one data directory.
 
     Call it from the main thread. `fast` makes small servers to throw away, yet with fsync on.

@@ -30,6 +30,7 @@ class Supervisor:
     """`say` gets one sentence for each death and each start."""
 
     def __init__(self, say: Callable[[str], None]) -> None:
+        # bounded: by the programs there are
         self._watched: list[_Watched] = []
         self._say = say
 

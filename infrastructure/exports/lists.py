@@ -17,7 +17,7 @@ from projections.conditions import Condition
 from projections.lists import Listing, ListQuery, members_of, whole
 
 
-@cache
+@cache  # bounded: by the lists there are
 def listings() -> Mapping[str, Listing]:
     """By the name of the list, which is the last part of its path."""
     return {audience_of(found).path: found for found in _found()}

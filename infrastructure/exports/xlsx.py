@@ -40,7 +40,7 @@ class TooManyRows(Exception):
     code = "export.too_many_rows"
 
 
-class _Sink:
+class _Sink:  # bounded: what was written since it was taken
     """Where the archive goes: it only ever grows, and what came since is taken from it."""
 
     def __init__(self) -> None:

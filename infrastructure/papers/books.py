@@ -39,7 +39,7 @@ class Account(Struct, kw_only=True):
         self.amount, self.currency = (None, None) if money is None else (money.amount, money.currency)
 
 
-class Books:
+class Books:  # bounded: one check of the ledger, by one process at a time
     """`totals`: debits and credits of each account and currency. `owed`: by each organisation, on invoices.
 
     `counters`: the last number of each series and year.

@@ -98,7 +98,7 @@ class Source(Protocol):
     def read(self, size: int, /) -> bytes: ...
 
 
-class EgrulFile:
+class EgrulFile:  # bounded: one document of the file
     """One file, read once and in small pieces. `encoding` and `valid_as_of` are known once reading has begun."""
 
     def __init__(self, name: str, source: Source) -> None:

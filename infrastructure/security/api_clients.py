@@ -39,6 +39,7 @@ class ApiClientLookup:
     def __init__(self, url: str, pool: AsyncConnectionPool[Any]) -> None:
         self._read = GroupRead(url, read_clients, name="chancery clients")
         self._pool = pool
+        # bounded: one of each client, while it is written
         self._noting: dict[UUID, asyncio.Task[None]] = {}
         self.run = self._read.run
 

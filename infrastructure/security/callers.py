@@ -66,6 +66,7 @@ class SessionCallers:
 
     def __init__(self, url: str, *, idle: timedelta = IDLE) -> None:
         self._read = GroupRead(url, partial(read_callers, idle=idle), name="chancery callers")
+        # bounded: by REMEMBERED sessions, the one unused for longest goes
         self._remembered: OrderedDict[UUID, Seated] = OrderedDict()
 
     async def of_session(self, session_id: UUID, user_id: UUID, *, fresh: bool) -> Caller:

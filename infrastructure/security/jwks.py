@@ -68,6 +68,7 @@ class IssuerKeys:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._issuer, self._client, self._kept, self._clock = issuer, client, kept, clock
+        # bounded: by the keys an issuer may have
         self._keys: Mapping[str, Key] = {}
         self._good_at = self._wished_at = 0.0
         self._looking: asyncio.Task[None] | None = None

@@ -60,10 +60,12 @@ class Issuers:
     ) -> None:
         self._client: httpx.AsyncClient | None = client() if entries else None
         self._clock = clock
+        # bounded: by the issuers of the settings
         self._issuers: dict[str, tuple[Issuer, IssuerKeys]] = {}
         for issuer in map(issuer_of, entries):
             assert self._client is not None
             self._issuers[issuer.url] = issuer, IssuerKeys(issuer, self._client, kept, clock=clock)
+        # bounded: by REMEMBERED tokens, the oldest goes
         self._verified: dict[str, _Verified] = {}
 
     @property

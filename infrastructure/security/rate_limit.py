@@ -79,7 +79,9 @@ class Limiter:
 
     def __init__(self, url: str) -> None:
         self._url = url
+        # bounded: by REMEMBERED callers, the one unused for longest goes
         self._windows: OrderedDict[Key, Window] = OrderedDict()
+        # bounded: one of each request in flight
         self._waiting: dict[Key, _Wish] = {}
         self._wake = asyncio.Event()
         self._connection: AsyncConnection[Any] | None = None

@@ -34,6 +34,7 @@ class SignInThrottle:
         self._closed = GroupRead(url, _closed, name="chancery sign-ins")
         self.run = self._closed.run
         self._inside = 0
+        # bounded: by AT_ONCE: what nobody holds goes
         self._turns: WeakValueDictionary[Bucket, asyncio.Lock] = WeakValueDictionary()
 
     def blinded(self, kind: str, form: str) -> str:

@@ -42,10 +42,12 @@ class KeyRing:
 
     def __init__(self, url: str, wrapping: Wrapping) -> None:
         self._url, self._wrapping = url, wrapping
+        # bounded: by the keys there are
         self._rows: list[tuple[str, bytes, str]] = []
         self._connection: AsyncConnection[Any] | None = None
         self._looking = asyncio.Lock()
         self._signer: tuple[str, EllipticCurvePrivateKey] | None = None
+        # bounded: by the keys there are
         self.public: Mapping[str, EllipticCurvePublicKey] = {}
         self.jwks = b'{"keys":[]}'
         self.edition = 0

@@ -53,6 +53,7 @@ class Tokens:
 
     def __init__(self, ring: KeyRing, *, issuer: str) -> None:
         self.ring, self._issuer, self._audience = ring, issuer, f"{issuer}/api/v1"
+        # bounded: by REMEMBERED tokens, the oldest goes
         self._verified: dict[str, AccessToken] = {}
         self._edition = ring.edition
 

@@ -21,7 +21,7 @@ class Encrypted(Exception):
     """It opens with a password alone."""
 
 
-class Collector:
+class Collector:  # bounded: by the longest text that is searched
     """What stands in the elements named `texts`; a line ends where one of `lines` ends. Of a spreadsheet's cells those
     are passed over that only say which of the shared strings they show.
     """

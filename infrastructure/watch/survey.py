@@ -212,12 +212,12 @@ async def survey(connection: AsyncConnection[Any], stream: Stream | None) -> Sur
     )
 
 
-@cache
+@cache  # bounded: by the roles there are
 def _roles() -> dict[str, int]:
     return {**dict.fromkeys(discover(), PROJECTOR), **ROLES}
 
 
-@cache
+@cache  # bounded: by the migrations there are
 def _known() -> frozenset[int]:
     return frozenset(each.number for each in migrations())
 
