@@ -40,8 +40,8 @@ duplicates: .venv/dev
 fuzz: .venv/dev  ## every operation, right and wrong requests, for MINUTES=3 (SEED=... repeats a run)
 	@$(PYTHON) -m tests.fuzzing --minutes $(or $(MINUTES),3) $(if $(SEED),--seed $(SEED))
 
-rig: .venv/dev  ## a whole Chancery under faults for SECONDS=60, judged afterwards (SEED=... repeats a run)
-	@$(PYTHON) -m tests.rig --seconds $(or $(SECONDS),60) $(if $(SEED),--seed $(SEED))
+rig: .venv/dev  ## a whole Chancery under faults for SECONDS=60, judged afterwards (SEED=... repeats a run, PACE=0 strikes denser)
+	@$(PYTHON) -m tests.rig --seconds $(or $(SECONDS),60) $(if $(SEED),--seed $(SEED)) $(if $(PACE),--pace $(PACE))
 
 bite: .venv/dev  ## whether the rig, the simulator and the tests notice each deliberate fault of our own code
 	@$(PYTHON) -m tests.rig.bite

@@ -110,7 +110,7 @@ def fill_the_disk(stage: Stage, dice: Random) -> None:
     """Of the database: until commands are refused, and for a while longer."""
     assert stage.disk is not None
     with stage.crashing(), stage.disk.full():
-        before, tries = stage.answers[503], iter(range(50))
+        before, tries = stage.answers[503], iter(range(80))
         while stage.answers[503] == before and next(tries, None) is not None:
             stage.pause.wait(0.2)
             stage.disk.fill()

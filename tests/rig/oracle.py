@@ -174,6 +174,7 @@ def caught_up(stage: Stage, patience: float) -> Iterator[str]:
 
 
 def _behind(stage: Stage) -> Iterator[str]:
+    """Jobs are judged by themselves: a mail in doubt is given up, and `/readyz` says so for a day."""
     late = False
     for api in stage.apis:
         try:
@@ -183,7 +184,7 @@ def _behind(stage: Stage) -> Iterator[str]:
             yield f"I9: {api.name} says nothing ({error})"
             continue
         for part in answer.json().get("parts", []):
-            if not part["ok"]:
+            if not part["ok"] and part["name"] != "jobs":
                 late = True
                 yield f"I9: {api.name}: {part}"
     if late:

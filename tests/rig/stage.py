@@ -309,6 +309,7 @@ class Stage:
                 "CHANCERY_KEY_ENCRYPTION_KEY": self._secret,
                 "CHANCERY_HTTP_WORKERS": "1",
                 "CHANCERY_LOG_FORMAT": "json",
+                "CHANCERY_CHECK_HOURS": "0",  # an operation of its own, at midnight
                 "CHANCERY_SMTP_URL": self.post.url,
                 "DATABASE_URL": self.postgres.url(APP),
                 "NATS_URL": self.nats.url,
