@@ -112,7 +112,6 @@ def _measured(
 ) -> dict[str, Cost]:
     settings, database = machine.settings, machine.postgres.child.pid
     client.headers["authorization"] = f"Bearer {token(client, settings.admin_email, settings.admin_password)}"
-    asking = Asking(machine, client)
     plans = _plans(machine, asking, client, size)
     turns = {what: Turns(serve=serve, PostgreSQL=database) for what in plans}
     for number in range(ROUNDS + 1):
