@@ -21,6 +21,7 @@ from bench import (
     growth,
     handover,
     http,
+    idle,
     imports,
     letters,
     lists,
@@ -36,6 +37,7 @@ from bench import (
     tokens,
     traces,
     upgrade,
+    watching,
     where,
 )
 from bench.figures import Figure, show
@@ -59,6 +61,8 @@ PARTS: dict[str, Callable[[Machine], list[Figure]]] = {
     "dashboards": dashboards.run,
     "imports": imports.run,
     "audit": audit.run,
+    "idle": idle.run,
+    "watching": watching.run,
 }
 ALONE: dict[str, Callable[[Machine], None]] = {
     "where": where.run,

@@ -461,7 +461,8 @@ def test_a_store_is_upgraded(paste, chancery):
 
 def test_a_read_model_is_built_again_taken_back_and_rid_of_a_poison(paste, admin, chancery):
     look, build, park, unpark = blocks("rebuild.md")
-    paste(look, build, CHANCERY_DATA_DIR=str(chancery.data_dir))
+    for block in (look, build):
+        paste(block, CHANCERY_DATA_DIR=str(chancery.data_dir))
     place = f"/departments/{made(admin, '/departments', name='Stubborn')['id']}"
     with psycopg.connect(
         load(environ={"CHANCERY_DATA_DIR": str(chancery.data_dir)}).database_url, autocommit=True
@@ -560,3 +561,18 @@ def test_settings_come_from_files_and_from_consul(tmp_path):
     )
     for secret in (tmp_path / "secrets").glob("*_*"):
         assert secret.is_dir() or secret.read_text() not in told
+
+
+def test_it_is_watched(paste, chancery, tmp_path):
+    ready, looked_at, figures, ports, followed, sent = blocks("watch.md")
+    (answer,) = paste(ready)
+    assert {"database", "relay", "signer", "jobs"} <= {part["name"] for part in answer["parts"]}
+    binaries = f"PATH={Path(sys.executable).parent}:$PATH\n{CURL}\n"
+    told = shell(binaries + looked_at, CHANCERY_DATA_DIR=str(chancery.data_dir))
+    assert all(part in told for part in ("key-encryption key", "roles", "kept outside: backup"))
+    assert "chancery_head_position" in shell(binaries + figures, CHANCERY=chancery.url)
+    assert paste(followed)[0]["min_length"]
+    here = {"CHANCERY_DATA_DIR": str(tmp_path)}
+    settings = load(environ=settings_of(ports, "") | settings_of(sent, "") | here)
+    assert (settings.work_metrics_port, settings.jobs_metrics_port) == (9101, 9102)
+    assert settings.log_sink_url.startswith("https://")
