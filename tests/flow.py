@@ -84,7 +84,7 @@ class Workers:
         self.tasks.remove(task)
         await end(task)
 
-    async def until(self, reached: Callable[[], object], seconds: float = 15) -> None:
+    async def until(self, reached: Callable[[], object], seconds: float = 60) -> None:
         """Wait for a condition; a worker that died meanwhile is the test's failure."""
 
         async def reached_with_all_alive() -> bool:

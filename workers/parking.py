@@ -43,9 +43,7 @@ async def park(url: str, projection: Projection) -> Parked:
     """Set the stream of the event that stops the projection aside: it goes on with all others. Raises Refused, Busy."""
     name = projection.name
     if isinstance(projection, Halting) and projection.halts:
-        raise Refused(
-            f"{name} is never parked: {projection.halts}. Mend what fails, or chancery projections rebuild"
-        )
+        raise Refused(f"{name} is never parked: {projection.halts}; mend what fails")
     async with alone(url, projection) as connection:
         return await insist(projection, partial(_park, connection, name))
 
@@ -115,6 +113,7 @@ class _Replay:
     ) -> None:
         self._connection, self._events, self._projection = connection, events, projection
         self._waiting = waiting
+        # bounded: one stream, while it is unparked
         self._stream: list[Stored] = []
 
     async def whole(self) -> Unparked:

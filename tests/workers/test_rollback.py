@@ -15,12 +15,13 @@ from projections.organisation import ORGANISATIONS
 from tests.flow import Tally, append, workers
 from tests.waiting import until
 from workers import checkpoint
-from workers.places import Refused
+from workers.places import REBUILD, Refused
 from workers.rebuild import compare, rebuild
 from workers.rollback import rollback
 from workers.verify import verify
 
 pytestmark = pytest.mark.anyio
+HERE = "from pg_locks where database = (select oid from pg_database where datname = current_database())"
 
 
 @pytest.fixture
@@ -144,6 +145,7 @@ async def test_a_rebuild_whose_connection_is_lost_in_the_middle_is_done_again(fl
     async def killed() -> bool:
         cursor = await flow.connection.execute(
             "select pg_terminate_backend(pid) from pg_stat_activity where query like 'select pg_sleep(600)%'"
+            " and datname = current_database()"
         )
         return bool(await cursor.fetchall())
 
@@ -172,10 +174,8 @@ async def test_kill_9_just_before_the_swap_leaves_nothing_half(flow, dsn):
         lost = typed(dsn, "rebuild", "organisation")
 
         async def waits() -> bool:
-            query = (
-                "select count(*) from pg_locks where not granted and relation = 'read.organisation'::regclass"
-            )
-            return (await flow.one(query))[0] > 0
+            found = await flow.one(f"select count(*) {HERE} and not granted and relation = %s", before[0])
+            return found[0] > 0
 
         try:
             await until(waits, 120)
@@ -185,7 +185,7 @@ async def test_kill_9_just_before_the_swap_leaves_nothing_half(flow, dsn):
     assert await flow.one("select 'read.organisation'::regclass::oid") == before
 
     async def alone() -> bool:
-        return (await flow.one("select count(*) from pg_locks where classid = 4251"))[0] == 0
+        return (await flow.one(f"select count(*) {HERE} and classid = {REBUILD}"))[0] == 0
 
     await until(alone)
     append(dsn, 20)
