@@ -19,7 +19,7 @@ from infrastructure.migrations import migrate
 from infrastructure.settings import environment
 from projections.projection import discover
 
-TURNS = 10
+TURNS = 5
 PATIENCE = 120.0
 _HELD = """select classid::int8 * 4294967296 + objid::int8, pid from pg_locks
   where locktype = 'advisory' and granted and objsubid = 2"""

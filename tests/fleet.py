@@ -17,7 +17,7 @@ from tests.outside import CHANCERY, Outside, free_port, said
 from tests.proxies import HOST
 from tests.whole import ADMIN, PASSWORD
 
-PATIENCE = 90.0
+PATIENCE = 180.0
 """Seconds that anything may take on two busy cores."""
 ROOT = "/chancery"
 ROLES = frozenset({"relay", "signer", "tile copy", "keys", "reactor", "sweeper", *discover()})
@@ -33,6 +33,9 @@ class Fleet:
             f"{PREFIX}DRAIN_SECONDS": "300",  # a second signal ends it
             f"{PREFIX}CHECK_HOURS": "0",
             f"{PREFIX}HEALTH_DIR": str(outside.place / "health"),
+            **{
+                f"{PREFIX}{each}_SECONDS": "300" for each in ("COMMAND", "HEADER", "BODY")
+            },  # of a busy machine
         }
         owner = {f"{PREFIX}DATABASE_OWNER_URL": outside.owner_url}
         command = [*CHANCERY, "migrate"]

@@ -17,7 +17,7 @@ from tests.outside import free_port, listens
 
 DEPLOY = Path(__file__).parents[1] / "deploy"
 HOST = "office.example.org"
-PATIENCE = 60.0
+PATIENCE = 180.0
 
 
 def certificate(folder: Path) -> None:
