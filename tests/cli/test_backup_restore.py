@@ -21,6 +21,8 @@ from infrastructure.backup.objects import Bucket
 from infrastructure.backup.programs import programs
 from infrastructure.migrations import wait_until_migrated
 from infrastructure.object_store import ObjectStore
+from projections.audit_log import AuditLog
+from projections.projection import discover
 from tests import backing_up, people, servers
 from tests.store import WRAPPING, open_store
 
@@ -117,12 +119,20 @@ def test_everything_comes_back_and_is_served_after_epoch_and_keys_alone(target, 
     assert "chancery subject-keys restore" in waits_for(target)
     assert "older than the backup" in typed("subject-keys", "restore", "older", code=1)
     assert serving.is_alive(), "what serves waits for that, and begins by itself"
-    assert " keys added" in typed("subject-keys", "restore", "later")
+    apply(target, "later")
+    assert serving.is_alive()
+    asyncio.run(subject_keys.served_again(target.database_owner_url))
     serving.join(60)
     assert not serving.is_alive()
     assert waits_for(target) is None
     typed("guards", "verify")
-    typed("projections", "verify")
+
+
+def apply(given, keys: str) -> None:
+    """What the command does before it builds read models: the drill waits for those."""
+    applied = asyncio.run(subject_keys.restore(given.database_owner_url, WRAPPING, Path(keys)))
+    assert applied.added
+    assert set(applied.to_build) == set(discover()) - {AuditLog.name}
 
 
 def waits_for(given) -> str | None:
@@ -144,9 +154,7 @@ def test_a_store_that_only_moved_goes_on_in_its_epoch_unless_keys_know_better(ta
     assert "epoch begin" not in restore("--moved")
     typed("epoch", "status")
     assert "The log was set back" in typed("subject-keys", "restore", "later", code=1)
-    own = Path("k/subject-keys.ndjson")
-    applied = asyncio.run(subject_keys.restore(target.database_owner_url, WRAPPING, own))
-    assert applied.added, "as the command does before it builds read models"
+    apply(target, "k/subject-keys.ndjson")
 
 
 def test_privileges_are_those_of_a_migrated_database(target, office):
