@@ -31,9 +31,10 @@ def main() -> int:
     faults = plan.short() if said.short else plan.for_ever(said.only)
     seconds = float("inf") if said.short else said.seconds
     processes = [name for name in PROCESSES if name != "jobs-2"] if said.short else PROCESSES
+    small = "" if refused else "600m" if said.short else "1500m"
     folder = servers.run_folder()
     try:
-        stage = Stage(folder / "rig", said.mutant, small=refused is None, processes=processes)
+        stage = Stage(folder / "rig", said.mutant, small=small, processes=processes)
         outcome = play(stage, faults, plan, seconds=seconds, pace=said.pace)
     except Exception:  # noqa: BLE001 - whatever it is, it is no verdict
         sys.stderr.write(f"{traceback.format_exc()}\n{repeated(said.seed)}\nits logs are in {folder}\n")

@@ -17,7 +17,7 @@ from tests.rig.stage import Process
 from tests.whole import ADMIN, PASSWORD
 
 CLERKS = 6
-PATIENCE = 90.0
+PATIENCE = 180.0
 AGAIN = 0.1
 """Seconds before a command that was not answered is sent again."""
 

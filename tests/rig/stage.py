@@ -34,7 +34,7 @@ from tests.whole import ADMIN, ENVIRONMENT, PASSWORD
 CHANCERY = [sys.executable, "-m", "cli.main"]
 PATCHES = Path(__file__).parent / "patches"
 ROOT = Path(__file__).parent.parent.parent
-START = 90.0
+START = 240.0
 LEASE = 6.0
 """Seconds an attempt at an operation may be silent here; 60 where nobody waits for the verdict."""
 PROCESSES = {
@@ -94,14 +94,14 @@ class Stage:
     """`mutant` is a deliberate fault of our own code, by its name in `tests/rig/mutants.py`."""
 
     def __init__(
-        self, place: Path, mutant: str = "", *, small: bool = False, processes: Iterable[str] = PROCESSES
+        self, place: Path, mutant: str = "", *, small: str = "", processes: Iterable[str] = PROCESSES
     ) -> None:
-        """`small`: PostgreSQL's files are on a disk that can be filled (`disk.mounts_of_our_own` comes first)."""
+        """`small`: PostgreSQL's files are on a disk of this size, to be filled (`disk.mounts_of_our_own` first)."""
         place.mkdir(mode=0o711)
         self.place, self.mutant = place, mutant
         self.pause = threading.Event()
         self.edges = Edges()
-        self.disk = SmallDisk(place / "pg") if small else None
+        self.disk = SmallDisk(place / "pg", small) if small else None
         folder = servers.opened(place / "pg")
         self.postgres = Postgres(folder, folder.sockets(), fast=True)
         self.nats = servers.Nats(place / "nats")
