@@ -174,3 +174,19 @@ def test_the_rules_for_passwords_are_settings() -> None:
     assert settings.password_needs == ("digit", "special")
     assert settings.password_forbidden_characters == forbidden
     assert {**environ, "CHANCERY_DATA_DIR": ""} == environment(settings) | {"CHANCERY_DATA_DIR": ""}
+
+
+@pytest.mark.parametrize(
+    ("said", "wrong"),
+    [
+        ({"CHANCERY_LISTENERS_AT_ONCE": "8000"}, "listeners_at_once"),
+        ({"CHANCERY_CONNECTIONS_AT_ONCE": "7200"}, "connections_at_once"),
+        ({"CHANCERY_COMMANDS_AT_ONCE": "0"}, "commands_at_once"),
+        ({"CHANCERY_SLOW_READER_SECONDS": "0"}, "slow_reader_seconds"),
+    ],
+)
+def test_limits_that_let_nobody_in_are_refused(said: dict[str, str], wrong: str) -> None:
+    with pytest.raises(SettingsError) as error:
+        load({}, said)
+    assert problems(error) == {wrong}
+    assert load({}, {"CHANCERY_LISTENERS_AT_ONCE": "20000", "CHANCERY_CONNECTIONS_AT_ONCE": "30000"})

@@ -15,6 +15,7 @@ from anyio.from_thread import start_blocking_portal
 
 from infrastructure.embedded.children import wait_until
 from infrastructure.settings import load
+from infrastructure.settings_parts import Limits
 from tests import collector, egrul, mailbox, servers, whole
 from tests.consul import consul
 from tests.issuer import ADMIN_TOKEN, PATH, provider
@@ -576,3 +577,13 @@ def test_it_is_watched(paste, chancery, tmp_path):
     settings = load(environ=settings_of(ports, "") | settings_of(sent, "") | here)
     assert (settings.work_metrics_port, settings.jobs_metrics_port) == (9101, 9102)
     assert settings.log_sink_url.startswith("https://")
+
+
+def test_what_is_let_in_at_once_is_set_and_watched(chancery, tmp_path):
+    limits, watched = blocks("overload.md")
+    said = settings_of(limits, "")
+    settings = load(environ=said | {"CHANCERY_DATA_DIR": str(tmp_path)})
+    names = {name.removeprefix("CHANCERY_").lower() for name in said}
+    assert names == set(Limits.__annotations__), "all of them, at their defaults"
+    assert all(getattr(settings, name) == getattr(Limits(), name) for name in names)
+    assert "chancery_overloaded_total" in shell(f"{CURL}\n{watched}", CHANCERY=chancery.url)
