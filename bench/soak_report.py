@@ -127,8 +127,8 @@ Events at the end: {events:,}. After the load all read models had caught up in {
 Answers, by status: {answers}.
 Of those who come and go: {passed}.
 
-**{verdict}**: that is, whether no part has grown by more than {allowed:.0%} or {allowed_mb:g} MB. Of the steady load's requests
-{wrong:,} were answered otherwise than 200 or 201.
+**{verdict}**: that is, whether no part has grown by more than {allowed:.0%} or {allowed_mb:g} MB.
+Of the steady load's requests {wrong:,} were answered otherwise than 200 or 201.
 
 ```
 {described}
