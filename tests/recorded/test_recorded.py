@@ -83,11 +83,6 @@ def test_a_migration_that_went_out_is_never_edited(store):
     assert {number: ours[number] for number in store.facts.migrations} == store.facts.migrations
 
 
-def test_it_has_something_of_every_noun(store):
-    nouns = {topic.partition(".")[0] for topic in store.facts.topics}
-    assert {topic.partition(".")[0] for topic in event_classes()} - nouns <= {"postal_index", "epoch"}
-
-
 async def test_every_event_of_it_is_read(store, log):
     events = await log.open(await log.read(0, store.facts.events + 1))
     assert [event.position for event in events] == list(range(1, store.facts.events + 1))
@@ -103,8 +98,11 @@ async def test_its_guards_are_what_the_log_says(store):
 async def test_a_read_model_of_the_same_version_is_as_that_release_left_it(store, log, name):
     """Built again by this release it has the same rows; else it needed another version."""
     built = await compare(store.addresses.app, log, discover()[name])
+    if name not in store.facts.models:
+        assert built.comparison is None, "nobody has begun it yet"
+        return
     assert built.comparison.equal
-    version, tables = store.facts.models.get(name, (None, {}))
+    version, tables = store.facts.models[name]
     if version == built.at.version:
         assert {each.table: (each.count, each.sha256) for each in built.comparison.built} == tables
 
