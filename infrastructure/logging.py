@@ -6,7 +6,7 @@ Lines of libraries, of threads that died and of whatever nobody caught go the sa
 import logging
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from types import TracebackType
@@ -30,7 +30,7 @@ ACCESS = ("request", "socket")
 
 
 @contextmanager
-def caused_by(request: str) -> Iterator[None]:
+def caused_by(request: str) -> Generator[None]:
     """Lines written meanwhile carry the id of the request that this follows from."""
     before = request_id.set(request)
     try:

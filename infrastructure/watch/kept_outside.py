@@ -1,4 +1,4 @@
-"""When a backup, or one of people's keys, was last written: the doctor and `/metrics` tell when that is too long ago."""
+"""When a backup, or one of people's keys, was last written: doctor and `/metrics` tell when that is too long ago."""
 
 import psycopg
 

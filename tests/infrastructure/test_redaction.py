@@ -53,7 +53,7 @@ def test_its_form_gives_it_away(said):
 PLAIN = (
     "event 019a2b3c-4d5e-7f60-8192-a3b4c5d6e7f8 at position 4711: ValueError: poisoned",
     "GET /api/v1/organisations/{ref} 200",
-    'File "/work/infrastructure/writer.py", line 104, in append',
+    'File "/srv/chancery/writer.py", line 104, in append',
     "connection to server at 127.0.0.1, port 5432 failed: Connection refused",
     "stops at 2026-01-01T10:00:00.123456+00:00 with 1.5 s",
     "https://idp.example/application/o/chancery/ answered 503",
