@@ -171,7 +171,8 @@ async def _batches(machine: Machine) -> dict[str, Cost]:
     ):
         log = EventLog(pool, EventCodec(), Vault(pool, wrapping_of(machine.settings)))
         for name in FOLLOWED:
-            model, took, applied = discover()[name], [], 0
+            model, applied = discover()[name], 0
+            took: list[float] = []
             at = await checkpoint.load(connection, name, LIVE)
             assert at is not None
             meter = Meter(PostgreSQL=machine.postgres.child.pid)

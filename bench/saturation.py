@@ -34,7 +34,7 @@ THREADS = (1, 4, 16)
 ROUNDS = 3
 DRAWN = Path(__file__).parents[1] / "docs" / "saturation.svg"
 OURS, ALONE, PEER, LIBRARY = (
-    "Chancery, followed by its read models",
+    "Chancery, followed",
     "Chancery alone",
     "FastAPI and SQLAlchemy",
     "eventsourcing recorder, no HTTP",
@@ -168,7 +168,7 @@ def _events() -> Iterator[StoredEvent]:
 
 
 def _second(machine: Machine, request: bytes, serve: int) -> str:
-    """The same callers on one process and on two, reads and commands, with nothing following."""
+    """The same callers on one process and on two, commands and answers from the guards, with nothing following."""
     port = free_port("127.0.0.1", 0)
     database = machine.postgres.child.pid
     with (
@@ -177,9 +177,12 @@ def _second(machine: Machine, request: bytes, serve: int) -> str:
     ):
         until(lambda: answers(client))
         me = request.partition(b"\r\n")[2].partition(b"content-type")[0]
-        read = b"GET " + API.encode() + b"/me HTTP/1.1\r\n" + me + b"\r\n"
+        read = b"GET " + API.encode() + b"/me/permissions/snapshot HTTP/1.1\r\n" + me + b"\r\n"
         turns = []
-        for what, asked, status in (("POST /contracts", request, 201), ("GET /me", read, 200)):
+        for what, asked, status in (
+            ("POST /contracts", request, 201),
+            ("GET of one's own rights", read, 200),
+        ):
             one, two = (
                 Turns(serve=serve, PostgreSQL=database),
                 Turns(serve=serve, second=second.pid, PostgreSQL=database),
@@ -195,7 +198,7 @@ def _second(machine: Machine, request: bytes, serve: int) -> str:
 
 def _table(found: dict[str, list[Step]]) -> str:
     by_callers = {who: {each.callers: each.sample for each in steps} for who, steps in found.items()}
-    head = ["callers", *(f"{who}: {what}" for who in found for what in ("per second", "p50 ms", "p99 ms"))]
+    head = ["callers", *(each for who in found for each in (f"{who}: per second", "p50 and p99, ms"))]
     rows: list[list[markdown.Cell]] = []
     for callers in CONNECTIONS:
         row: list[markdown.Cell] = [str(callers)]
@@ -209,10 +212,10 @@ def _table(found: dict[str, list[Step]]) -> str:
 
 def _cells(sample: Sample | None) -> list[markdown.Cell]:
     if sample is None:
-        return [None] * 3
+        return [None] * 2
     assert sample.p50 is not None
     assert sample.p99 is not None
-    return [sample.rate, sample.p50 * 1e3, sample.p99 * 1e3]
+    return [sample.rate, f"{sample.p50 * 1e3:.1f}, {sample.p99 * 1e3:.1f}"]
 
 
 def _open_table(opened: Sequence[Open]) -> str:
