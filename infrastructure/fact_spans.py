@@ -3,7 +3,6 @@
 Nothing is stored for it: the trace's id follows from the request's, and the span's from the event's.
 """
 
-import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from random import getrandbits
@@ -131,8 +130,3 @@ def following(recorded: Recorded[Event], name: str) -> AbstractContextManager[Sp
         return spans.NOTHING
     place = place_of(recorded.metadata.actor.kind, recorded.metadata.request_id, recorded.event_id)
     return spans.whole(name, place.trace_id, place.span_id, "consumer")
-
-
-def now() -> int:
-    """Nanoseconds since 1970, for `began`."""
-    return time.time_ns()
