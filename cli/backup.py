@@ -20,6 +20,7 @@ from infrastructure.backup.manifest import SUBJECT_KEYS, BackupRefused
 from infrastructure.backup.mark import NOT_MOVED
 from infrastructure.backup.restore import restore as restored
 from infrastructure.backup.verify import verify as verified
+from infrastructure.migrations.applying import Blocked, Refused
 from infrastructure.personal_data import Wrapping, wrapping_of
 from infrastructure.settings import Settings
 from infrastructure.watch.kept_outside import BACKUP, note
@@ -123,7 +124,7 @@ def restore(
         context.exit(int(report.verdict))
     try:
         done = restored(settings, folder, keys_in, moved=moved)
-    except (BackupRefused, OSError, psycopg.Error) as reason:
+    except (BackupRefused, Refused, Blocked, OSError, psycopg.Error) as reason:
         raise click.ClickException(_line(reason)) from None
     context.invoke(build_again, names=(AuditLog.name,), every=False)
     seconds, size = time.monotonic() - began, _size(folder)

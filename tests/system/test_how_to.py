@@ -480,7 +480,8 @@ def test_a_read_model_is_built_again_taken_back_and_rid_of_a_poison(paste, admin
 
 def test_a_backup_is_made_onto_another_and_found_sound(paste, chancery, tmp_path):
     known = {"BACKUPS": str(tmp_path / "backups"), "KEYS": str(tmp_path / "keys")}
-    paste(*blocks("back-up.md"), CHANCERY_DATA_DIR=str(chancery.data_dir), **known)
+    for block in blocks("back-up.md"):
+        paste(block, CHANCERY_DATA_DIR=str(chancery.data_dir), **known)
     monday, tuesday = (
         {p.name for p in (tmp_path / "backups" / day).rglob("objects/*/*")} for day in ("monday", "tuesday")
     )
