@@ -4,7 +4,7 @@ PYTHON = .venv/bin/python
 COMPILE = $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header
 
 .DEFAULT_GOAL = help
-.PHONY: help demo test up check format lint types imports duplicates fuzz rig bite bench lock clean
+.PHONY: help demo test up check format lint types imports duplicates fuzz rig bite bench soak lock clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -48,6 +48,9 @@ bite: .venv/dev  ## whether the rig, the simulator and the tests notice each del
 
 bench: .venv/dev  ## the figures, one table, one run
 	@$(PYTHON) -m bench
+
+soak: .venv/dev  ## a long run at half load, MINUTES=20: what grew, as a table and a plot in docs/
+	@$(PYTHON) -m bench soak --minutes $(or $(MINUTES),20)
 
 ##@ Set-up
 lock:  ## resolve the pins again

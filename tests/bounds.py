@@ -21,6 +21,16 @@ GROWING = frozenset(
     }
 )
 FIXED = frozenset({"maxlen", "maxsize"})
+POOLS = {
+    "Bounded": "so many threads, so many waiting, then Busy (503)",
+    "ThreadPoolExecutor": "so many threads; whoever gives them work counts what waits",
+    "Semaphore": "so many at once, the others wait",
+    "open_pool": "so many connections, WAITING wait 5 s each, then 503",
+    "Streams": "so many in all and of one, then StreamsFull (503)",
+    "cheap": "so many in all and of one, then StreamsFull (503)",
+    "admission_of": "so many of each kind in flight, then Overloaded (503)",
+}
+"""What has its bound in its arguments."""
 SAID, ABOVE = re.compile(r"# bounded: (.+)$"), re.compile(r"\s*# bounded: (.+)$")
 HEAD = """# What is kept in memory, and what bounds it
 
@@ -75,6 +85,10 @@ def _found(node: ast.AST, of: str) -> Iterator[tuple[str, int, str | None]]:
                         yield f"{of}{child.name}()", each.lineno, bound or None
             case ast.Assign(targets=[target], value=value) | ast.AnnAssign(target=target, value=value):
                 yield from _assigned(target, value, of, kept=isinstance(node, ast.Module))
+            case ast.Call(func=function) if (pool := POOLS.get(_name(function))) is not None:
+                yield " ".join(ast.unparse(child).split()), child.lineno, pool
+            case _:
+                pass
         yield from _found(child, inside)
 
 
@@ -110,6 +124,8 @@ def _assigned(
                 yield f"{of}{name}", target.lineno, f"by {fixed}, the oldest goes"
             elif not args or _name(function) == "defaultdict":
                 yield f"{of}{name}", target.lineno, None
+        case _:
+            pass
 
 
 def _name(node: ast.expr) -> str:
@@ -118,7 +134,8 @@ def _name(node: ast.expr) -> str:
             return name
         case ast.Subscript(value=value):
             return _name(value)
-    return ""
+        case _:
+            return ""
 
 
 def page() -> str:

@@ -31,6 +31,7 @@ class Queue:
 class Run:  # bounded: one run
     def __init__(self):
         self.found = set()
+        self.threads = Bounded("letters", threads=2, waiting=4)
 @lru_cache(10)
 def f(x): ...
 """
@@ -56,5 +57,6 @@ def test_a_bound_is_what_the_code_or_its_comment_says():
         "Queue.waiting": "by 9, the oldest goes",
         "Queue.more": "by one",
         "Run.found": "one run",
+        "Bounded('letters', threads=2, waiting=4)": "so many threads, so many waiting, then Busy (503)",
         "f()": "by 10 entries, the one unused for longest goes",
     }
