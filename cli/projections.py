@@ -130,7 +130,7 @@ async def _verified(settings: Settings, name: str, *, deep: bool) -> dict[str, A
     found = await verify(url_of(settings), name)
     if found is None:
         return {"right": False, "begun": False, "parked": 0}
-    told = {
+    told: dict[str, Any] = {
         "right": found.right,
         "begun": True,
         "position": found.at.position,
