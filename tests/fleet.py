@@ -110,10 +110,10 @@ class Fleet:
         with psycopg.connect(self.outside.database_url) as app:
             return app.execute(query, (names,)).fetchone() == (len(names),)
 
-    def stop(self) -> None:
+    def hurried(self) -> None:
+        """The API processes are told to end; told again, with all the others, they wait for nobody."""
         for child in self.api:
-            end(child.pid, signal.SIGTERM)  # and a second time, with all of them
-        self.outside.stop()
+            end(child.pid, signal.SIGTERM)
 
     def last_words(self) -> list[str]:
         return [said(child)[-2000:] for child in self.outside.began]

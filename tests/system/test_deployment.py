@@ -4,8 +4,6 @@ import json
 import secrets
 import socket
 import ssl
-import threading
-from itertools import count
 from uuid import uuid4
 
 import httpx
@@ -18,6 +16,7 @@ from tests import servers
 from tests.fleet import PATIENCE, Fleet
 from tests.outside import Outside
 from tests.proxies import HOST, in_front
+from tests.traffic import HalfSent, Traffic
 from tests.whole import ADMIN, PASSWORD
 
 STRANGER = "127.0.0.3"
@@ -32,9 +31,12 @@ def fleet(redis_url):
     place = servers.place("fleet")
     place.mkdir(mode=0o711)
     outside = Outside(place)
-    made = Fleet(outside, redis_url)
-    yield made
-    made.stop()
+    try:
+        made = Fleet(outside, redis_url)
+        yield made
+        made.hurried()
+    finally:
+        outside.stop()
 
 
 @pytest.fixture(scope="module", params=["nginx", "traefik"])
@@ -167,28 +169,6 @@ def test_what_happens_is_heard_at_once_by_stream_and_socket(admin, proxy):
 # --- how they end ---------------------------------------------------------------------------------------------------
 
 
-class HalfSent:
-    """A command whose body is still on its way."""
-
-    def __init__(self, fleet: Fleet, number: int, credential: str) -> None:
-        self.body = json.dumps({"full_name": f"In flight {uuid4()}"}).encode()
-        self.wire = socket.create_connection(("127.0.0.1", fleet.ports[number]), PATIENCE)
-        lines = (
-            "POST /chancery/api/v1/organisations HTTP/1.1",
-            f"Host: {HOST}",
-            f"Authorization: {credential}",
-            "Content-Type: application/json",
-            f"Content-Length: {len(self.body)}",
-        )
-        self.wire.sendall("\r\n".join([*lines, "", ""]).encode() + self.body[:9])
-
-    def finished(self) -> bytes:
-        """The whole answer, to its connection's end."""
-        self.wire.sendall(self.body[9:])
-        with self.wire, self.wire.makefile("rb") as said:
-            return said.read()
-
-
 def test_what_is_in_flight_is_finished_and_nothing_else_begins(fleet):
     with fleet.signed_in() as client, client.stream("GET", "/me/stream") as stream:
         pieces = stream.iter_text()
@@ -212,50 +192,6 @@ def test_what_is_in_flight_is_finished_and_nothing_else_begins(fleet):
     with pytest.raises(httpx.ConnectError):
         httpx.get(f"{fleet.url(0)}/healthz")
     fleet.served_again(0)
-
-
-class Traffic:
-    """Callers who send commands, each with a key, to one API process or the other until it is acknowledged."""
-
-    def __init__(self, fleet: Fleet, credential: str) -> None:
-        self._fleet, self._credential = fleet, credential
-        self._over = threading.Event()
-        self.said: dict[str, set[int]] = {}
-        self.strange: list[str] = []
-        self._threads = [threading.Thread(target=self._call, args=(number,)) for number in range(3)]
-        for thread in self._threads:
-            thread.start()
-
-    def _call(self, caller: int) -> None:
-        for number in count():
-            if self._over.is_set():
-                return
-            self._send(f"Rolling {caller} {number} {uuid4()}", number)
-
-    def _send(self, name: str, first: int) -> None:
-        headers = {"Authorization": self._credential, "Idempotency-Key": uuid4().hex}
-        for attempt in count(first):
-            url = f"{self._fleet.url(attempt % 2)}/api/v1/organisations"
-            try:
-                answer = httpx.post(url, headers=headers, json={"full_name": name}, timeout=PATIENCE)
-            except httpx.TransportError:
-                continue
-            if answer.status_code == 201:
-                self.said.setdefault(name, set()).add(answer.json()["position"])
-                return
-            if answer.status_code != 503 or "retry-after" not in answer.headers:
-                self.strange.append(answer.text)
-                return
-
-    def goes_on(self) -> None:
-        """Returns when more has been acknowledged than was."""
-        before = len(self.said)
-        assert wait_until(lambda: len(self.said) > before, PATIENCE)
-
-    def end(self) -> None:
-        self._over.set()
-        for thread in self._threads:
-            thread.join()
 
 
 def test_each_process_is_replaced_in_turn_and_nothing_is_lost_or_doubled(fleet):
