@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from importlib.metadata import PackageNotFoundError
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 import psycopg
 from psycopg.pq import Conninfo
@@ -85,7 +85,12 @@ class Programs:
 
     @contextmanager
     def _started(
-        self, words: Sequence[str], url: str = "", **streams: Any
+        self,
+        words: Sequence[str],
+        url: str = "",
+        *,
+        stdin: IO[bytes] | None = None,
+        stdout: IO[bytes] | int | None = None,
     ) -> Generator[subprocess.Popen[bytes]]:
         process = subprocess.Popen(  # noqa: S603 (its words are ours)
             [str(self.folder / words[0]), *words[1:]],
@@ -93,7 +98,8 @@ class Programs:
             stderr=subprocess.PIPE,
             umask=0o077,
             preexec_fn=partial(die_with_parent, signal.SIGKILL, os.getpid()),  # noqa: PLW1509
-            **streams,
+            stdin=stdin,
+            stdout=stdout,
         )
         try:
             yield process

@@ -103,6 +103,7 @@ def _keys(found: Findings, folder: Path, manifest: Manifest, wrapping: Wrapping 
 def _log(found: Findings, folder: Path, manifest: Manifest) -> tuple[Checkpoint | None, tuple[Verifier, ...]]:
     """What is signed, and by whom, where the events have the signed root."""
     note = checkpoint = None
+    published: tuple[Verifier, ...] = ()
     if manifest.checkpoint is not None:
         try:
             note = parse_note(manifest.checkpoint)
