@@ -1,6 +1,7 @@
 """What happens past the limits: who comes too many is told so at once, loses nothing, and takes nothing from others."""
 
 import asyncio
+import socket
 from uuid import uuid4
 
 import httpx
@@ -10,6 +11,7 @@ from structlog.testing import capture_logs
 
 from api.admission import Admission, kind_of
 from api.edge import Edge
+from api.impatience import impatient
 from api.streams import Stream, Streams
 from infrastructure import postgres
 from infrastructure.postgres import open_pool
@@ -268,3 +270,17 @@ async def test_who_would_wait_behind_too_many_for_a_connection_is_told_at_once(d
         await pool.putconn(await waiting)
     finally:
         await pool.close()
+
+
+# --- a reader who takes nothing -----------------------------------------------------------------------------------
+
+
+async def test_connections_inherit_how_long_their_reader_may_take_nothing():
+    waiting = asyncio.create_task(impatient(7))
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        await waiting
+        with socket.create_connection(listening.getsockname()):
+            accepted, _ = listening.accept()
+            with accepted:
+                assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 7_000
+                assert accepted.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
