@@ -230,7 +230,12 @@ class EventStore:
 
 
 def _tell(attempt: Attempt, position: int) -> None:
-    """A line for what seed E logged of each: accounts made and changed, contracts signed. By number, never by name."""
+    """A line for what seed E logged of each: accounts made and changed, contracts signed. By number, never by name.
+
+    Of processes that keep a log: what a person typed answers him, and nothing else.
+    """
+    if not structlog.is_configured():
+        return
     for event in attempt.events:
         if event.TOPIC.startswith(TOLD):
             actor = attempt.metadata.actor
