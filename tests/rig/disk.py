@@ -14,6 +14,7 @@ from pathlib import Path
 
 _NEWNS, _NEWUSER = 0x00020000, 0x10000000
 _REC_PRIVATE = 0x4000 | 0x40000
+PIECE, PAGE = 64 << 20, 4 << 10
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -70,19 +71,16 @@ class SmallDisk:
             self._ballast.unlink(missing_ok=True)
 
     def fill(self) -> None:
+        """Piece by piece: a piece that does not fit is given back whole."""
+        piece = PIECE
         with self._ballast.open("ab") as ballast:
-            while True:
-                there = os.statvfs(self._ballast)
-                size, free = ballast.tell(), there.f_bavail * there.f_frsize
-                if free == 0:
-                    return
+            while piece >= PAGE:
                 try:
-                    os.posix_fallocate(ballast.fileno(), size, free)
+                    os.posix_fallocate(ballast.fileno(), ballast.seek(0, os.SEEK_END), piece)
                 except OSError as error:
-                    if error.errno == errno.ENOSPC:
-                        return
-                    raise
-                ballast.seek(0, os.SEEK_END)
+                    if error.errno != errno.ENOSPC:
+                        raise
+                    piece //= 2
 
 
 def _done(result: int) -> None:
