@@ -134,3 +134,24 @@ def up(folder: Path, **environment: str) -> Iterator[Chancery]:
     finally:
         status = child.stop(END)
     assert status == 0, log.read_text()[-3000:]
+
+
+@contextmanager
+def servers_only(folder: Path) -> Iterator[Chancery]:
+    """`chancery up --servers-only`, and commands in another terminal."""
+    folder.mkdir(exist_ok=True)
+    child, log, data_dir = (
+        Child("servers", folder, log=folder / "servers.log"),
+        folder / "servers.log",
+        folder / "data",
+    )
+    child.start(
+        [sys.executable, "-m", "cli.main", "up", "--servers-only"],
+        ENVIRONMENT | {"CHANCERY_DATA_DIR": str(data_dir)},
+    )
+    try:
+        child.wait_ready(lambda: bool(running_stack(data_dir).get("database_url")), START)
+        yield Chancery("", data_dir, log, child)
+    finally:
+        status = child.stop(END)
+    assert status == 0, log.read_text()[-3000:]

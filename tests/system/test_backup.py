@@ -14,8 +14,7 @@ import pytest
 from click.testing import CliRunner
 
 from cli.main import chancery as commands
-from infrastructure.embedded.children import Child, wait_until
-from infrastructure.settings_sources import running_stack
+from infrastructure.embedded.children import wait_until
 from tests import servers, whole
 
 PDF = b"%PDF-1.7\n1 0 obj<<>>endobj\ntrailer<<>>\n%%EOF\n"
@@ -76,20 +75,6 @@ class Follower:
                 return "at the end"
 
 
-@contextmanager
-def servers_alone(folder: Path):
-    """`chancery up --servers-only`, and commands in another terminal."""
-    child, data_dir = Child("servers", folder, log=folder / "servers.log"), folder / "data"
-    environ = whole.ENVIRONMENT | {"CHANCERY_DATA_DIR": str(data_dir)}
-    child.start([sys.executable, "-m", "cli.main", "up", "--servers-only"], environ)
-    try:
-        child.wait_ready(lambda: bool(running_stack(data_dir).get("database_url")), whole.START)
-        yield whole.Chancery("", data_dir, folder / "servers.log", child)
-    finally:
-        status = child.stop(whole.END)
-    assert status == 0, (folder / "servers.log").read_text()[-3000:]
-
-
 @pytest.fixture
 def folder():
     made = servers.place("backup")
@@ -122,7 +107,7 @@ def test_the_drill(folder, capsys):
 
     shutil.rmtree(folder / "data")  # the disaster
     began = time.monotonic()
-    with servers_alone(folder) as alone:
+    with whole.servers_only(folder) as alone:
         said = typed(alone, "backup", "restore", backup, "--keys", keys, "--checkpoint", str(before))
         assert f"{manifest['position']} events and {manifest['objects']} objects came back" in said
         refused = typed(alone, "epoch", "status", "--checkpoint", str(after), code=1)

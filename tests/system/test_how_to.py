@@ -488,6 +488,27 @@ def test_a_backup_is_made_onto_another_and_found_sound(paste, chancery, tmp_path
     assert monday <= tuesday
 
 
+def test_who_has_never_seen_it_operates_it(paste, admin, chancery, tmp_path):
+    find, look, back_up, bring_back, rebuild, upgrade = blocks("operate.md")
+    made(admin, "/organisations", full_name="Kept")
+    practice = servers.place("practice")
+    here = {
+        "BACKUPS": str(tmp_path / "backups"),
+        "KEYS": str(tmp_path / "keys"),
+        "PRACTICE": str(practice / "data"),
+    }
+    here["CHANCERY_DATA_DIR"] = str(chancery.data_dir)
+    ready, *_ = paste(find, look, back_up, **here)
+    assert [part for part in ready["parts"] if part["needed"] and not part["ok"]] == []
+    paste(rebuild, upgrade, **here)
+    practice.mkdir(mode=0o711)
+    with whole.servers_only(practice) as empty:
+        paste(bring_back, **here)
+        with empty.superuser() as database:
+            (epochs,) = database.execute("select count(*) from epochs").fetchone()
+    assert epochs == 2
+
+
 def test_the_register_is_looked_up_in_our_own_copy(paste, admin, chancery, tmp_path):
     (load_files,) = blocks("look-ups.md")
     for day, name in (("2024-01-01", "АО РОМАШКА"), ("2024-01-15", "АО ЛЮТИК")):
