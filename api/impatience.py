@@ -6,7 +6,7 @@ What was written to a connection stays in memory until it is taken, and nobody a
 import asyncio
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -37,7 +37,7 @@ def _set(seconds: int) -> Iterator[bool]:
 
 
 @contextmanager
-def _opened(number: int) -> Iterator[socket.socket | None]:
+def _opened(number: int) -> Generator[socket.socket | None]:
     """The TCP socket of that number, if it is one still."""
     found = None
     with suppress(OSError):

@@ -40,7 +40,8 @@ class Item(Struct, kw_only=True, gc=False):
     reads: frozenset[Hashable]
 
 
-CALL = b"""select a.*, extract(epoch from a.at - statement_timestamp())::float8 from append(%b::bytea[],%b::bytea[],%b::int[],%b::bytea[],%b::uuid[],
+CALL = b"""select a.*, extract(epoch from a.at - statement_timestamp())::float8
+  from append(%b::bytea[],%b::bytea[],%b::int[],%b::bytea[],%b::uuid[],
   %b::uuid[],%b::bigint[],%b::int[],%b::uuid[],%b::int[],%b::uuid[],
   %b::int[],%b::uuid[],%b::bigint[],%b::text[],%b::bytea[],%b::uuid[],%b::bytea[],
   %b::int[],%b::text[],%b::text[], %b::int[],%b::uuid[],%b::bytea[], %t::jsonb,%t::jsonb,%b) a"""

@@ -7,7 +7,6 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 import msgspec
-import structlog
 from psycopg import AsyncConnection
 
 from application import spans
@@ -27,7 +26,7 @@ from application.ports import (
     VersionConflict,
 )
 from domain.shared import Event, Rules
-from infrastructure import append_call, fact_spans, guards
+from infrastructure import append_call, fact_spans, guards, told_facts
 from infrastructure.entropy import random_bytes
 from infrastructure.event_codec import EventCodec
 from infrastructure.event_log import EventLog
@@ -41,12 +40,8 @@ S = TypeVar("S")
 C = TypeVar("C")
 E = TypeVar("E", bound=Event)
 
-TOLD = ("user.", "contract.signed.")
 REMEMBERED = 20_000
 """Streams whose folded state is kept."""
-
-
-_log = structlog.get_logger("facts")
 
 
 class EventTooLarge(Exception):
@@ -124,7 +119,7 @@ class EventStore:
                     self.forget_keys([attempt.stream_id])
                     self.forget_states()
                 self._advance(attempt, judged.position)
-                _tell(attempt, judged.position)
+                told_facts.tell(attempt, judged.position)
                 fact_spans.written(attempt.metadata, attempt.events, item.event_ids, judged.position)
                 return Accepted(version=attempt.expected + len(attempt.events), position=judged.position)
             case append_call.KEY_SEEN:
@@ -227,26 +222,6 @@ class EventStore:
                 ]
             ),
         )
-
-
-def _tell(attempt: Attempt, position: int) -> None:
-    """A line for what seed E logged of each: accounts made and changed, contracts signed. By number, never by name.
-
-    Of processes that keep a log: what a person typed answers him, and nothing else.
-    """
-    if not structlog.is_configured():
-        return
-    for event in attempt.events:
-        if event.TOPIC.startswith(TOLD):
-            actor = attempt.metadata.actor
-            _log.info(
-                "fact",
-                topic=event.TOPIC,
-                stream=str(attempt.stream_id),
-                position=position,
-                actor=f"{actor.kind} {actor.id}",
-                request_id=attempt.metadata.request_id,
-            )
 
 
 def _others(attempt: Attempt, changes: guards.Changes) -> list[UUID]:

@@ -65,7 +65,12 @@ async def open_pool(
         open=False,
         configure=prepare,
         check=check,
-        kwargs={"autocommit": True, "options": options, "application_name": named(name), "connect_timeout": 5},
+        kwargs={
+            "autocommit": True,
+            "options": options,
+            "application_name": named(name),
+            "connect_timeout": 5,
+        },
     )
     await pool.open(wait=False)
     return pool

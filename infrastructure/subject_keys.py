@@ -98,7 +98,9 @@ async def _fit(connection: AsyncConnection[Any], path: Path, theirs: Head) -> No
     if out_of is not None and out_of.to_begin:
         raise KeysRefused(f"First of all, {out_of}.")
     if out_of is not None and theirs.epoch == out_of.epoch and theirs.position < out_of.position:
-        raise KeysRefused(f"{path} is older than the backup: take the one that was made with it, or a later one.")
+        raise KeysRefused(
+            f"{path} is older than the backup: take the one that was made with it, or a later one."
+        )
     if theirs.epoch == ours.epoch and theirs.position > ours.position:
         raise KeysRefused("The log was set back. First say so, for others to know: `chancery epoch begin`.")
     if at_work := await holders(connection, PROJECTOR, list(discover())):

@@ -25,7 +25,9 @@ from workers.feed import Feed
 from workers.projector import Projector
 from workers.relay import Relay
 
-configure(Settings(), "tests")  # structlog's own tracebacks print every local variable, and take a second each
+configure(
+    Settings(), "tests"
+)  # structlog's own tracebacks print every local variable, and take a second each
 META = EventCodec().encode_metadata(
     Metadata(actor=Actor(kind="user", id=UUID(int=7)), request_id="test"), UUID(int=1), 1, {}
 )
