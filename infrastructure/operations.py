@@ -16,6 +16,8 @@ from infrastructure.logging import request_id
 LEASE = timedelta(seconds=60)
 """How long an attempt may be silent; then it counts as dead and another may begin."""
 MOST_ATTEMPTS = 8
+MOST_IN_OUTAGES = 34
+"""Attempts when a server of ours is away: the last some 24 hours after the first, as pauses grow up to an hour."""
 TRACEPARENT = "traceparent"
 """Stands in `about` while the trace of who asked is sampled: the attempt goes on with it."""
 OFFER_AGAIN = timedelta(seconds=10)

@@ -20,7 +20,16 @@ from application import spans
 from application.spans import Place
 from infrastructure.bootstrap import System, running
 from infrastructure.logging import caused_by
-from infrastructure.operations import MOST_ATTEMPTS, TRACEPARENT, Hopeless, Operations, Taken
+from infrastructure.object_parts import StoreUnavailable
+from infrastructure.operations import (
+    MOST_ATTEMPTS,
+    MOST_IN_OUTAGES,
+    TRACEPARENT,
+    Hopeless,
+    Operations,
+    Taken,
+)
+from infrastructure.postgres import LOST, Unavailable
 from infrastructure.settings import Settings
 from infrastructure.watch import figures
 from workers import operations as work
@@ -30,6 +39,9 @@ THREADS = 8
 QUEUE, ACTOR = "default", "perform"
 _NOTICE = 15_000
 """Milliseconds a running job has to end once we are asked to stop."""
+
+AWAY = (*LOST, Unavailable, StoreUnavailable)
+"""What a job raises when PostgreSQL or S3 does not answer."""
 
 Offer = Callable[[UUID], None]
 log = structlog.get_logger()
@@ -105,8 +117,7 @@ async def _attempted(system: System, operations: Operations, taken: Taken) -> st
         await operations.left(taken)
         raise
     except Exception as error:  # noqa: BLE001 - whatever a job raises is written down and tried again
-        most = 0 if isinstance(error, Hopeless) else work.ATTEMPTS.get(taken.kind, MOST_ATTEMPTS)
-        if await operations.failed(taken, told(error), most=most):
+        if await operations.failed(taken, told(error), most=_most(taken.kind, error)):
             said.error("operation.given_up", exc_info=error)
             return "given up"
         said.warning("operation.failed", exc_info=error)
@@ -115,6 +126,14 @@ async def _attempted(system: System, operations: Operations, taken: Taken) -> st
         return "done"
     said.warning("operation.overtaken")
     return "overtaken"
+
+
+def _most(kind: str, error: Exception) -> int:
+    """An outage is not the job's fault: what was asked for is not given up because a server was away for minutes."""
+    if isinstance(error, Hopeless):
+        return 0
+    most = work.ATTEMPTS.get(kind, MOST_ATTEMPTS)
+    return max(most, MOST_IN_OUTAGES) if isinstance(error, AWAY) else most
 
 
 @contextmanager

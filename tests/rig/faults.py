@@ -203,8 +203,11 @@ def kill_s3_amid_an_upload(stage: Stage, dice: Random) -> None:
 
 def confuse_the_post(stage: Stage, dice: Random) -> None:
     """Mails are refused for now, or the connection goes instead of an answer, whether the mail was taken or not."""
-    stage.post.keeps = dice.random() < 0.5
-    stage.post.says = {"DATA": dice.choice(("451 later", mailbox.CUT))}
+    word = dice.choice(("451 later", mailbox.CUT))
+    stage.post.keeps = (
+        word == mailbox.CUT and dice.random() < 0.5
+    )  # who says 451 has not taken it (RFC 5321 4.2.1)
+    stage.post.says = {"DATA": word}
     stage.wait(dice.uniform(0.5, 2))
     stage.post.says = {}
 

@@ -18,7 +18,8 @@ from domain.file.events import FileUploaded
 from infrastructure.bootstrap import clock, running
 from infrastructure.embedded.children import Child, end, wait_until
 from infrastructure.event_store import new_id
-from infrastructure.operations import MOST_ATTEMPTS, Operations
+from infrastructure.object_parts import StoreUnavailable
+from infrastructure.operations import MOST_ATTEMPTS, MOST_IN_OUTAGES, Operations
 from infrastructure.settings import environment
 from infrastructure.tasks import end as end_tasks
 from infrastructure.unbound import id_of_time
@@ -211,6 +212,23 @@ async def test_a_failing_job_is_tried_again_and_given_up_visibly(system, asked, 
         assert owner.execute("select last_error from operations").fetchone() == (
             "RuntimeError: the printer is on fire",
         )
+
+
+@pytest.mark.parametrize("away", [psycopg.OperationalError(), StoreUnavailable("ConnectionError")])
+async def test_what_fails_because_a_server_of_ours_is_away_is_not_given_up_within_minutes(
+    system, asked, owner_dsn, monkeypatch, away
+):
+    async def fails(_, __):
+        raise away
+
+    monkeypatch.setattr(operations, "test_fetch", fails, raising=False)
+    await asked.ask("test.fetch", {})
+    with psycopg.connect(owner_dsn, autocommit=True) as database:
+        for attempt in (MOST_ATTEMPTS, MOST_IN_OUTAGES):
+            database.execute("update operations set attempt = %s, run_at = now()", (attempt - 1,))
+            (operation_id,) = database.execute("select id from operations").fetchone()
+            await jobs.perform(system, asked, operation_id)
+            assert states(owner_dsn) == [("failed" if attempt == MOST_IN_OUTAGES else "queued", attempt)]
 
 
 async def test_an_operation_nobody_knows_is_given_up_too_not_lost(system, asked, owner_dsn):
