@@ -106,7 +106,7 @@ def _sign(story: Story, person: Person, expected: int) -> Any:
 def _told(story: Story, person: Person) -> str | None:
     """The last thing somebody was told."""
     for dialog in story.call("GET", "/dialogs", 200, headers=person.headers).json()["data"]:
-        if dialog["unread_count"]:
+        if dialog["unread_count"] and dialog["last_message"] is not None:
             text: str = dialog["last_message"]["text"]
             return text
     return None

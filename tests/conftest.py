@@ -15,7 +15,11 @@ CLUSTER = "TESTS_CLUSTER"
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """The controller starts PostgreSQL; xdist workers inherit its address, and end with it even by kill -9."""
+    """The controller starts PostgreSQL; xdist workers inherit its address, and end with it even by kill -9.
+
+    A shell's background job ignores Ctrl-C, and so would whatever a test starts: not here.
+    """
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     if hasattr(config, "workerinput"):
         die_with_parent(signal.SIGKILL, os.getppid())
     elif not any(getattr(config.option, look) for look in ("collectonly", "markers", "help", "showfixtures")):

@@ -36,6 +36,9 @@ class Sweeper:
     async def _work(self, connection: AsyncConnection[Any]) -> None:
         asked = ""
         while True:
+            await connection.execute(
+                "select"
+            )  # what is due is read elsewhere: without its lock it must not go on
             hour = datetime.now(UTC).strftime("%Y-%m-%dT%H")
             if hour != asked:
                 for kind in HOURLY:

@@ -7,8 +7,7 @@ from uuid import uuid4
 import psycopg
 import pytest
 
-from api import root
-from infrastructure import writer
+from api import readiness
 from tests.serving import ADMIN, PASSWORD
 
 pytestmark = pytest.mark.anyio
@@ -108,8 +107,9 @@ def shut(office, cut):
 
 async def test_a_database_that_stays_away_is_told_in_time_and_comes_back_by_itself(office, shut, monkeypatch):
     close, reopen = shut
-    monkeypatch.setattr(writer, "PATIENCE", 0.3)
-    monkeypatch.setattr(root, "STALE", 0.2)
+    (await office.admin.get("/me")).raise_for_status()  # whose table is there then
+    monkeypatch.setattr(office.system.store._writer, "_patience", 0.3)
+    monkeypatch.setattr(readiness, "STALE", 0.2)
     monkeypatch.setattr(office.system.pool, "timeout", 0.3)
     place, before = await office.organisation(), await office.head()
     office.transport.follows = False

@@ -171,7 +171,7 @@ def test_whatever_is_killed_what_was_answered_is_there_once(chancery, admin):
     for name in ("work", "jobs", "nats", "serve", "postgres"):
         assert f"{name} ended " in said
     assert wait_until(lambda: readable(admin, ledger), PATIENCE)
-    assert wait_until(lambda: all(parts(chancery).values()), PATIENCE)
+    assert wait_until(lambda: all(parts(chancery).values()), PATIENCE), chancery.ready().text
     the_log_holds_each_answer_once(chancery, ledger)
     before = every_organisation(admin)
     everything_agrees(chancery)

@@ -238,6 +238,23 @@ async def test_an_operation_nobody_knows_is_given_up_too_not_lost(system, asked,
     assert states(owner_dsn) == [("queued", 1)]
 
 
+async def test_a_sweeper_whose_connection_is_ended_stands_for_its_role_anew(system, asked, database):
+    standing = "select pid from pg_locks l join pg_stat_activity a using (pid) where l.locktype = 'advisory'"
+    standing += (
+        " and l.granted and a.datname = current_database() and a.application_name like 'chancery sweeper%'"
+    )
+    with psycopg.connect(database.admin, autocommit=True) as admin:
+        async with sweeping(system, asked):
+
+            def holder() -> list:
+                return admin.execute(standing).fetchall()
+
+            await until(holder)
+            before = holder()
+            admin.execute("select pg_terminate_backend(%s)", before[0])
+            await until(lambda: holder() not in ([], before))
+
+
 async def test_without_redis_the_sweeper_complains_once_and_waits(system, asked, broker, owner_dsn, tmp_path):
     await asked.ask("test.note", {})
     with capture_logs() as said:
