@@ -121,7 +121,7 @@ def test_a_half_open_connection_ends_at_the_server_and_its_client_learns_of_it_w
                 assert silent(another)
             assert silent(client)
         assert gone(client)
-        assert server.heard == b"hello"
+        assert b"is anybody" not in server.heard  # what another one said may come, late
     with server.connect() as client:
         assert asked(client) == b"hello"
 

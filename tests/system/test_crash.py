@@ -101,7 +101,7 @@ class Ledger:
 
 def readable(admin, ledger) -> bool:
     """Whether the read model shows what was answered last."""
-    name, newest = max(list(ledger.answered.items()), key=lambda each: each[1]["position"])
+    name, newest = max(ledger.answered.copy().items(), key=lambda each: each[1]["position"])
     answer = admin.get(f"/organisations/{newest['id']}", headers={"X-Min-Position": str(newest["position"])})
     if answer.status_code == 503:
         assert answer.headers["Retry-After"] == "1"
